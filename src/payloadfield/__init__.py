@@ -1,0 +1,1 @@
+"""payloadfield: spatial reaction-diffusion of antibody-drug conjugates in printed scaffolds."""
