@@ -1,0 +1,1 @@
+"""Solutions made without the solver: exact formulae, independent integrations, and the published figures."""
