@@ -1,0 +1,79 @@
+# Every target does its own set-up: a virtual environment in .venv, made again when pyproject.toml changes.
+# Needs only make and Python >= 3.11. Choose an interpreter with `make test PYTHON=/path/to/python3`.
+
+SHELL := /bin/bash
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEMO := demo/t-dxd-scaffold
+PYTEST_ARGS ?=
+
+# Idle threads sleep instead of spinning, so that two jobs can share a machine.
+export OMP_WAIT_POLICY ?= PASSIVE
+export MPLBACKEND ?= Agg
+
+.PHONY: help demo test validate lint format bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo      run the T-DXd study on a printed scaffold; leaves a picture and a summary in $(DEMO)"
+	@echo "make test      run the tests"
+	@echo "make validate  run the long comparisons with independent solutions and with the literature"
+	@echo "make lint      ruff and mypy"
+	@echo "make bench     measure speed; writes benchmarks/results/DATE-*.json (needs a quiet machine)"
+	@echo "make clean     remove the environment, caches and demo output"
+
+$(STAMP): pyproject.toml
+	@python="$(PYTHON)"; \
+	fits() { "$$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }; \
+	if [ -n "$$python" ]; then \
+	    fits "$$python" || { echo "make: PYTHON=$$python is not a Python >= 3.11 that runs here." >&2; exit 1; }; \
+	else \
+	    for candidate in python3 python3.13 python3.12 python3.11; do \
+	        if fits $$candidate; then python=$$candidate; break; fi; \
+	    done; \
+	fi; \
+	if [ -z "$$python" ]; then \
+	    echo "make: no Python >= 3.11 found (tried python3, python3.13, python3.12, python3.11)." >&2; \
+	    echo "      Install one, or name it: make test PYTHON=/path/to/python3" >&2; exit 1; \
+	fi; \
+	echo "Setting up $(VENV) with $$($$python -V) ..."; \
+	if [ ! -x $(BIN)/python ] || ! fits $(BIN)/python; then \
+	    "$$python" -m venv --clear $(VENV) || { \
+	        echo "make: '$$python -m venv' failed; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; \
+	fi
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,dev]'
+	@touch $@
+
+demo: $(STAMP)
+	@rm -rf $(DEMO)
+	@mkdir -p $(dir $(DEMO))
+	$(BIN)/payloadfield run seeds/t-dxd-scaffold/study.toml -o $(DEMO)
+	$(BIN)/payloadfield plot $(DEMO)
+	@pictures=$$(find $(DEMO) -name '*.png' | sort); \
+	if [ -z "$$pictures" ]; then echo "make: the run finished but no picture was written" >&2; exit 1; fi; \
+	echo; echo "Run directory: $(CURDIR)/$(DEMO)"; \
+	for picture in $$pictures; do echo "Picture:       $(CURDIR)/$$picture"; done
+
+test: $(STAMP)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+validate: $(STAMP)
+	$(BIN)/python -m pytest -m validate $(PYTEST_ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check src tests benchmarks examples
+	$(BIN)/ruff format --check src tests benchmarks examples
+	$(BIN)/mypy
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix src tests benchmarks examples
+	$(BIN)/ruff format src tests benchmarks examples
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks.run
+
+clean:
+	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf src/*.egg-info

@@ -1,0 +1,19 @@
+"""Settings every test shares: quiet threads, a cache that outlives the session, repeatable random examples."""
+
+import os
+from pathlib import Path
+
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Before numba is imported anywhere. Two threads also on a bigger machine: the same reductions, the same bits.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("NUMBA_NUM_THREADS", "2")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+# Generated mechanism code is compiled once per checkout, not once per session, and never in the user's own cache.
+os.environ.setdefault("PAYLOADFIELD_CACHE", str(ROOT / ".pytest_cache" / "payloadfield"))
+
+settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=40, database=None)
+settings.load_profile("repeatable")
