@@ -1,0 +1,24 @@
+"""What the literature says about molecules, cell lines and materials: value, unit, range, grade and source."""
+
+from payloadfield.library.describe import Description, ValueRow, describe, describe_entry
+from payloadfield.library.entry import Entry, make_conjugate
+from payloadfield.library.loader import KINDS, Library, load_library
+from payloadfield.library.quantity import FLAGS, GRADES, Quantity
+from payloadfield.library.units_of_values import UNITS, unit_of
+
+__all__ = [
+    "FLAGS",
+    "GRADES",
+    "KINDS",
+    "UNITS",
+    "Description",
+    "Entry",
+    "Library",
+    "Quantity",
+    "ValueRow",
+    "describe",
+    "describe_entry",
+    "load_library",
+    "make_conjugate",
+    "unit_of",
+]
