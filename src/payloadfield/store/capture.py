@@ -1,0 +1,107 @@
+"""What the store keeps of a simulation at one moment: its fields, its cells, its ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from payloadfield.store.snapshot import Frame, Snapshot
+from payloadfield.store.table import Table
+
+if TYPE_CHECKING:
+    from payloadfield.solver import Simulation
+    from payloadfield.study import Study
+
+LEDGER_COLUMNS = (
+    "initial",
+    "dosed",
+    "washed",
+    "present_fields",
+    "present_cells",
+    "present_bath",
+    "lost",
+    "defect",
+    "relative",
+)
+
+
+def take_snapshot(sim: Simulation, index: int) -> Snapshot:
+    """The state of `sim` as output number `index`: the study's chosen fields and states, and every exposure."""
+    study = sim.study
+    states = kept_states(study)
+    return Snapshot(
+        index=index,
+        time=float(sim.state.time),
+        frame=study_frame(study),
+        fields={name: np.asarray(sim.field_on_grid(name), dtype=np.float32) for name in study.output.fields},
+        cells={name: np.array(sim.cell_state(name)) for name in states},
+        cell_units=states,
+        ledger=ledger_rows(sim),
+        bath={item.name: float(value) for item, value in zip(study.mechanism.fields, sim.state.bath, strict=True)},
+    )
+
+
+def study_frame(study: Study) -> Frame:
+    """The box of a study."""
+    grid = study.geometry.grid
+    return Frame((int(grid.shape[0]), int(grid.shape[1]), int(grid.shape[2])), float(grid.spacing))
+
+
+def kept_states(study: Study) -> dict[str, str]:
+    """Per-cell states kept at every output, with their units: those chosen in `output.cells`, and the exposures."""
+    chosen = set(study.output.cells)
+    return {item.name: item.unit for item in study.mechanism.states if item.name in chosen or item.kind == "exposure"}
+
+
+def ledger_rows(sim: Simulation) -> dict[str, dict[str, float]]:
+    """The balance sheet: moiety -> column -> amount [molecules]; `relative` is the defect over what was put in."""
+    report = sim.ledger
+    return {moiety: {name: float(getattr(report[moiety], name)) for name in LEDGER_COLUMNS} for moiety in report}
+
+
+def cell_table(sim: Simulation) -> Table:
+    """One row a cell: who it is, where it is, its parameters, and its states and exposures now."""
+    table = _identity(sim.study)
+    units = {"x_um": "um", "y_um": "um", "z_um": "um", "radius_um": "um", "surface_distance_um": "um"}
+    _add_parameters(sim.study, table, units)
+    for item in sim.study.mechanism.states:
+        table[item.name] = np.array(sim.cell_state(item.name))
+        units[item.name] = item.unit
+    return Table(table, units)
+
+
+def _identity(study: Study) -> dict[str, np.ndarray]:
+    cells = study.cells
+    names = np.asarray(cells.type_names, dtype=str) if cells.type_names else np.zeros(0, dtype=str)
+    return {
+        "cell": np.arange(len(cells.type_index)),
+        "type": names[cells.type_index],
+        "x_um": cells.position[:, 2],
+        "y_um": cells.position[:, 1],
+        "z_um": cells.position[:, 0],
+        "radius_um": cells.radius,
+        "surface_distance_um": _own_voxel(study, study.geometry.surface_distance),
+    }
+
+
+def _add_parameters(study: Study, table: dict[str, np.ndarray], units: dict[str, str]) -> None:
+    per_cell = {item.name: item.unit for item in study.mechanism.parameters if item.per == "cell"}
+    for name, values in zip(study.mechanism.cell_parameters, study.cell_parameters, strict=True):
+        table[name], units[name] = values, per_cell[name]
+
+
+def _own_voxel(study: Study, values: np.ndarray) -> np.ndarray:
+    """Values of a grid array at the voxel that holds each cell's centre."""
+    grid = study.geometry.grid
+    index = np.floor(study.cells.position / grid.spacing).astype(np.int64)
+    index = np.clip(index, 0, np.asarray(grid.shape) - 1)
+    return values[index[:, 0], index[:, 1], index[:, 2]]
+
+
+def totals(row: Mapping[str, float]) -> tuple[float, float]:
+    """Amount put in and amount accounted for, of one moiety's row [molecules]."""
+    put_in = row["initial"] + row["dosed"]
+    present = row["present_fields"] + row["present_cells"] + row["present_bath"]
+    return put_in, present + row["washed"] + row["lost"]

@@ -1,0 +1,122 @@
+"""manifest.json: what made this run, on which machine, and how far it came."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from payloadfield.errors import RunError
+from payloadfield.store.files import write_atomically
+from payloadfield.store.layout import LAYOUT_VERSION, MANIFEST
+
+STATES = ("running", "interrupted", "finished", "failed")
+_PACKAGES = ("payloadfield", "numpy", "numba", "scipy", "h5py", "sympy")
+
+
+def make_manifest(
+    title: str, *, backend: str, backend_reason: str, command: Sequence[str], digest: str
+) -> dict[str, Any]:
+    """Manifest of a run that starts now."""
+    return {
+        "layout_version": LAYOUT_VERSION,
+        "title": title,
+        "state": "running",
+        "reason": "",
+        "time_reached_s": 0.0,
+        "backend": backend,
+        "backend_reason": backend_reason,
+        "command": list(command),
+        "study_digest": digest,
+        "started": _now(),
+        "updated": _now(),
+        "cpu_seconds": 0.0,
+        "wall_seconds": 0.0,
+        "versions": _versions(),
+        "machine": _machine(),
+    }
+
+
+def write_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
+    """Replace manifest.json atomically."""
+    text = json.dumps({**manifest, "updated": _now()}, indent=2, allow_nan=False, ensure_ascii=False)
+    write_atomically(directory / MANIFEST, text.encode() + b"\n")
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """The manifest of a run directory; RunError where there is none, or one of a newer layout."""
+    path = directory / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(
+            f"{directory}: not a run directory: {MANIFEST} is missing; give a directory made by `payloadfield run`"
+        ) from error
+    except ValueError as error:
+        raise RunError(f"{path}: not readable as JSON ({error})") from error
+    version = manifest.get("layout_version")
+    if version != LAYOUT_VERSION:
+        raise RunError(
+            f"{path}: layout_version is {version}; this program reads {LAYOUT_VERSION}; use the release that wrote it"
+        )
+    return manifest
+
+
+def is_alive(manifest: Mapping[str, Any]) -> bool:
+    """The process that writes this run is still at work on this machine."""
+    if manifest["state"] != "running" or manifest["machine"]["host"] != platform.node():
+        return False
+    pid = int(manifest["machine"]["pid"])
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return _started(pid) == manifest["machine"]["process_started"]
+
+
+def claim(manifest: dict[str, Any]) -> None:
+    """Note that this process writes the run from here on."""
+    manifest.update(state="running", reason="", machine=_machine(), versions=_versions())
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "host": platform.node(),
+        "system": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "pid": os.getpid(),
+        "process_started": _started(os.getpid()),
+    }
+
+
+def _started(pid: int) -> float | None:
+    """Start of a process [s], which tells it from a later one that was given the same number."""
+    import psutil
+
+    try:
+        return float(psutil.Process(pid).create_time())
+    except psutil.Error:
+        return None
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": sys.version.split()[0]}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

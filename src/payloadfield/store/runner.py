@@ -1,0 +1,227 @@
+"""Connects a simulation with the run directory: outputs, checkpoints, interruption, and continuing later."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, process_time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from payloadfield.errors import PayloadfieldError, ResourceError, RunError
+from payloadfield.store import layout
+from payloadfield.store.capture import cell_table, take_snapshot
+from payloadfield.store.checkpoint import Checkpoint, read_checkpoint
+from payloadfield.store.digest import study_digest
+from payloadfield.store.interrupt import StopRequest
+from payloadfield.store.manifest import claim, is_alive, make_manifest, read_manifest, write_manifest
+from payloadfield.store.writer import RunWriter, create_run
+
+if TYPE_CHECKING:
+    from payloadfield.solver import Simulation, StepRecord
+    from payloadfield.study import Study
+
+
+class Observer:
+    """Hears of a run as it goes on; this one says nothing, and the command line's shows the progress."""
+
+    def start(self, sim: Simulation) -> None:
+        """The first step comes next."""
+
+    def step(self, sim: Simulation, record: StepRecord) -> None:
+        """A step was taken."""
+
+    def output(self, sim: Simulation, index: int) -> None:
+        """Output number `index` was handed to the writer."""
+
+    def finish(self, sim: Simulation) -> None:
+        """The last step was taken."""
+
+
+@dataclass
+class Spent:
+    """Steps and outputs written, and time spent, by this and the earlier legs of a run."""
+
+    steps: int = 0
+    snapshots: int = 0
+    cpu_before: float = 0.0
+    wall_before: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._cpu, self._wall = process_time(), monotonic()
+
+    @property
+    def cpu(self) -> float:
+        """CPU time of all legs [s]."""
+        return self.cpu_before + process_time() - self._cpu
+
+    @property
+    def wall(self) -> float:
+        """Wall time of all legs [s]."""
+        return self.wall_before + monotonic() - self._wall
+
+
+def start_run(study: Study, sim: Simulation, output: str | Path, *, command: Sequence[str] | None = None) -> RunWriter:
+    """Make the run directory of a simulation that has not stepped yet."""
+    manifest = make_manifest(
+        study.title,
+        backend=sim.backend.name,
+        backend_reason=sim.backend_reason,
+        command=list(sys.argv) if command is None else command,
+        digest=study_digest(study),
+    )
+    return RunWriter(create_run(output, study, manifest), manifest)
+
+
+def execute(
+    sim: Simulation,
+    writer: RunWriter,
+    *,
+    until: float | None = None,
+    observer: Observer | None = None,
+    stop: StopRequest | None = None,
+    spent: Spent | None = None,
+) -> str:
+    """Step `sim` to its end (or to `until` [s], or until `stop` is set), writing as it goes; the state it is left in.
+
+    Raises SolverError or ResourceError after leaving the last good state on disk, as far as the disk allows.
+    """
+    job = _Leg(sim, writer, observer or Observer(), spent or Spent())
+    try:
+        state = job.go(until, stop or StopRequest())
+    except ResourceError as error:
+        writer.fail(str(error))
+        raise
+    except PayloadfieldError as error:
+        job.save_last_good_state()
+        writer.fail(str(error))
+        raise
+    except BaseException:
+        writer.manifest.update(state="interrupted", reason="stopped between checkpoints")
+        writer.close()
+        write_manifest(writer.directory, writer.manifest)
+        raise
+    return state
+
+
+def resume_run(directory: str | Path, *, backend: str | None = None) -> tuple[Simulation, RunWriter, Spent]:
+    """A simulation and a writer that stand where the newest checkpoint of `directory` was made.
+
+    Raises RunError where the run is finished, still going on, or its study or mechanism has changed since.
+    """
+    from payloadfield.solver import Simulation
+    from payloadfield.study import load_study
+
+    path = Path(directory)
+    manifest = read_manifest(path)
+    _refuse_unresumable(path, manifest)
+    checkpoint = read_checkpoint(path)
+    study = load_study(path / layout.STUDY)
+    if study_digest(study) != manifest["study_digest"]:
+        raise RunError(
+            f"{path / layout.STUDY}: this study differs from the one that the checkpoint belongs to; start a new run"
+        )
+    sim = Simulation(study, backend=backend or manifest["backend"])
+    sim.restore(dict(checkpoint.solver))
+    claim(manifest)
+    manifest.update(backend=sim.backend.name)
+    write_manifest(path, manifest)
+    writer = RunWriter(path, manifest, keep_through_step=checkpoint.steps)
+    return sim, writer, Spent(checkpoint.steps, checkpoint.snapshots, checkpoint.cpu_seconds, checkpoint.wall_seconds)
+
+
+def _refuse_unresumable(path: Path, manifest: dict[str, Any]) -> None:
+    if is_alive(manifest):
+        raise RunError(
+            f"{path}: process {manifest['machine']['pid']} is still writing this run; wait for it or stop it first"
+        )
+    if manifest["state"] == "finished":
+        raise RunError(f"{path}: this run is finished; there is nothing to continue. See `payloadfield info {path}`")
+
+
+class _Leg:
+    """One stretch of stepping, from a start or a checkpoint to an end or an interruption."""
+
+    def __init__(self, sim: Simulation, writer: RunWriter, observer: Observer, spent: Spent) -> None:
+        self.sim, self.writer, self.observer, self.spent = sim, writer, observer, spent
+        self.saved = monotonic()
+
+    def go(self, until: float | None, stop: StopRequest) -> str:
+        self.observer.start(self.sim)
+        if self.spent.steps == 0 and self.spent.snapshots == 0:
+            self._write_first_output()
+            self.save()
+        for record in self.sim.steps(until=until):
+            self._note(record)
+            if stop.is_set:
+                return self._leave("interrupted", "interrupted by a signal")
+            if monotonic() - self.saved > self.sim.study.output.checkpoint_every:
+                self.save()
+        self.observer.finish(self.sim)
+        is_done = self.sim.state.time >= self.sim.study.duration
+        return self._leave("finished", "") if is_done else self._leave("interrupted", "reached the time asked for")
+
+    def save(self) -> None:
+        """Queue a checkpoint of the present state."""
+        checkpoint = Checkpoint(
+            solver=_copied(self.sim.checkpoint()),
+            steps=self.spent.steps,
+            snapshots=self.spent.snapshots,
+            time=float(self.sim.state.time),
+            cpu_seconds=self.spent.cpu,
+            wall_seconds=self.spent.wall,
+        )
+        self.writer.checkpoint(checkpoint, cell_table(self.sim))
+        self.saved = monotonic()
+
+    def save_last_good_state(self) -> None:
+        """Keep the state before a failed step, unless it is itself not finite."""
+        state = self.sim.state
+        if np.isfinite(state.fields).all() and np.isfinite(state.states).all():
+            self.save()
+
+    def _write_first_output(self) -> None:
+        times = self.sim.study.output.times
+        if times and times[0] <= self.sim.state.time:
+            self._write_output(0)
+
+    def _note(self, record: StepRecord) -> None:
+        self.spent.steps = record.index
+        self.writer.log(_log_entry(record, self.spent.wall))
+        self.observer.step(self.sim, record)
+        if record.landed_output is not None and record.landed_output >= self.spent.snapshots:
+            self._write_output(record.landed_output)
+
+    def _write_output(self, index: int) -> None:
+        self.writer.snapshot(take_snapshot(self.sim, index))
+        self.spent.snapshots = index + 1
+        self.observer.output(self.sim, index)
+
+    def _leave(self, state: str, reason: str) -> str:
+        self.save()
+        self.writer.finish(state, reason)
+        return state
+
+
+def _log_entry(record: StepRecord, wall: float) -> dict[str, Any]:
+    return {
+        "step": int(record.index),
+        "time_s": float(record.time),
+        "dt_s": float(record.dt),
+        "error": float(record.error),
+        "accepted": bool(record.accepted),
+        "iterations": int(record.iterations),
+        "rejected": int(record.rejected),
+        "balance": {moiety: float(value) for moiety, value in record.balance.items()},
+        "wall_s": wall,
+        "output": record.landed_output,
+        "event": None if record.event is None else str(record.event),
+    }
+
+
+def _copied(values: dict[str, Any]) -> dict[str, Any]:
+    """A checkpoint that later steps cannot change while it waits to be written."""
+    return {key: value.copy() if isinstance(value, np.ndarray) else value for key, value in values.items()}

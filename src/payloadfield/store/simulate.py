@@ -1,0 +1,128 @@
+"""`simulate`: one call from a study to its results, on disk or in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from payloadfield.errors import RunError
+from payloadfield.store.capture import cell_table, take_snapshot
+from payloadfield.store.exposure import CellSeries, stack_series
+from payloadfield.store.interrupt import listening
+from payloadfield.store.reader import Run, open_run
+from payloadfield.store.runner import Observer, execute, resume_run, start_run
+from payloadfield.store.snapshot import Snapshot
+from payloadfield.store.table import Table
+from payloadfield.store.writer import refuse_existing
+
+if TYPE_CHECKING:
+    from payloadfield.solver import Simulation
+    from payloadfield.study import Study
+
+
+class Result:
+    """What a run leaves in memory: the same questions as a `Run` on disk answers."""
+
+    def __init__(self, study: Study, snapshots: Sequence[Snapshot], cells: Table) -> None:
+        self.study = study
+        self.cells = cells
+        self.series: CellSeries = stack_series(snapshots)
+        self._snapshots = list(snapshots)
+
+    @property
+    def times(self) -> np.ndarray:
+        """Model time of every output (n_time,) [s]."""
+        return self.series.times
+
+    @property
+    def field_names(self) -> list[str]:
+        """Names of the kept fields."""
+        return list(self.study.output.fields)
+
+    def field(self, name: str, time_index: int = -1) -> np.ndarray:
+        """One field at one output (nz, ny, nx) [nM], NaN in closed voxels."""
+        if name not in self.field_names:
+            raise RunError(
+                f"no field {name!r}; kept are {', '.join(self.field_names)} (key output.fields of the study)"
+            )
+        return self._snapshots[time_index].fields[name]
+
+    def cell_series(self, name: str) -> np.ndarray:
+        """One per-cell state or exposure over time (n_time, n_cell)."""
+        if name not in self.series.cells:
+            raise RunError(
+                f"no time series of {name!r}; kept are {', '.join(self.series.cells)} (key output.cells of the study)"
+            )
+        return self.series.cells[name]
+
+    @property
+    def ledger(self) -> dict[str, dict[str, float]]:
+        """The balance sheet at the last output: moiety -> column -> amount [molecules]."""
+        return {m: {c: float(values[-1]) for c, values in columns.items()} for m, columns in self.series.ledger.items()}
+
+
+def simulate(
+    study: Study | str | Path,
+    output: str | Path | None = None,
+    *,
+    backend: str = "auto",
+    until: float | None = None,
+    observer: Observer | None = None,
+) -> Run | Result:
+    """Run a study to its end.
+
+    study: a Study, or the path of a study file; output: directory to write (None keeps everything in memory);
+    backend: auto, numpy, numba or cupy; until: stop at this model time [s]; observer: hears of every step.
+    Raises RunError where `output` exists, ResourceError for too little memory or disk, SolverError where it gets stuck.
+    An interrupt (Ctrl-C) writes a checkpoint first when there is an `output`; `resume` goes on from there.
+    """
+    from payloadfield.solver import Simulation
+    from payloadfield.study import load_study
+
+    if output is not None:
+        refuse_existing(output)
+    resolved = load_study(study) if isinstance(study, (str, Path)) else study
+    sim = Simulation(resolved, backend=backend)
+    if output is None:
+        return _in_memory(sim, until, observer or Observer())
+    writer = start_run(resolved, sim, output)
+    with listening() as stop:
+        execute(sim, writer, until=until, observer=observer, stop=stop)
+    return _opened(writer.directory, was_stopped=stop.is_set)
+
+
+def resume(
+    directory: str | Path, *, backend: str | None = None, until: float | None = None, observer: Observer | None = None
+) -> Run:
+    """Continue an interrupted run bit for bit from its newest checkpoint.
+
+    Raises RunError where the run is finished, still going on, or its study has changed.
+    """
+    sim, writer, spent = resume_run(directory, backend=backend)
+    with listening() as stop:
+        execute(sim, writer, until=until, observer=observer, stop=stop, spent=spent)
+    return _opened(writer.directory, was_stopped=stop.is_set)
+
+
+def _opened(directory: Path, *, was_stopped: bool) -> Run:
+    if was_stopped:
+        raise KeyboardInterrupt(f"stopped; `payloadfield resume {directory}` continues")
+    return open_run(directory)
+
+
+def _in_memory(sim: Simulation, until: float | None, observer: Observer) -> Result:
+    """Step without a disk: the same outputs, kept in a list."""
+    snapshots: list[Snapshot] = []
+    observer.start(sim)
+    if sim.study.output.times and sim.study.output.times[0] <= sim.state.time:
+        snapshots.append(take_snapshot(sim, 0))
+    for record in sim.steps(until=until):
+        observer.step(sim, record)
+        if record.landed_output is not None and record.landed_output >= len(snapshots):
+            snapshots.append(take_snapshot(sim, record.landed_output))
+            observer.output(sim, record.landed_output)
+    observer.finish(sim)
+    return Result(sim.study, snapshots, cell_table(sim))

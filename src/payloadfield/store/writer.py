@@ -1,0 +1,190 @@
+"""Writes a run directory from a thread of its own, so that the solver does not wait for the disk."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from payloadfield.errors import ResourceError, RunError
+from payloadfield.store import layout
+from payloadfield.store.capture import study_frame
+from payloadfield.store.checkpoint import Checkpoint, checkpoint_bytes, write_checkpoint
+from payloadfield.store.exposure import gather_series, write_exposure
+from payloadfield.store.files import write_atomically
+from payloadfield.store.hdf5 import memory_file, put
+from payloadfield.store.manifest import write_manifest
+from payloadfield.store.series import rebuild_series
+from payloadfield.store.snapshot import Snapshot, snapshot_bytes, write_image_header
+from payloadfield.store.step_log import StepLog, finite
+from payloadfield.store.table import Table
+from payloadfield.store.toml_text import dump_toml
+
+if TYPE_CHECKING:
+    from payloadfield.study import Study
+
+_WAITING = 2  # snapshots and checkpoints in memory while the disk is slow
+_SERIES_EVERY = 5.0  # s between renewals of the series index while a run goes on
+
+
+def refuse_existing(directory: str | Path) -> Path:
+    """The path of a run to come; RunError where something is there already (an empty directory is fine)."""
+    path = Path(directory)
+    if path.is_dir() and not any(path.iterdir()):
+        return path
+    if path.exists():
+        what = "this directory is not empty" if path.is_dir() else "this is a file"
+        raise RunError(
+            f"{path}: {what}; choose another name with -o, remove it, or continue it with `payloadfield resume {path}`"
+        )
+    if not path.resolve().parent.is_dir():
+        raise RunError(f"{path}: the folder {path.resolve().parent} does not exist; make it first")
+    return path
+
+
+def create_run(directory: str | Path, study: Study, manifest: Mapping[str, Any]) -> Path:
+    """Make the run directory with its study, sources, geometry and manifest, or leave nothing behind."""
+    path = refuse_existing(directory)
+    made = not path.exists()
+    try:
+        (path / layout.SNAPSHOTS).mkdir(parents=True)
+        write_atomically(path / layout.STUDY, study_text(study).encode())
+        sources = json.dumps(finite([asdict(item) for item in study.sources]), indent=1, allow_nan=False, default=str)
+        write_atomically(path / layout.SOURCES, sources.encode())
+        write_atomically(path / layout.GEOMETRY, geometry_bytes(study))
+        write_manifest(path, manifest)
+    except BaseException:
+        _remove(path, made)
+        raise
+    return path
+
+
+def study_text(study: Study) -> str:
+    """The effective study as TOML, followed by where each value comes from, as comments."""
+    lines = [
+        f"# {item.key} = {item.value} {item.unit}  [{item.origin}, {item.grade}] {item.citation}".rstrip()
+        for item in study.sources
+    ]
+    notes = "\n".join(line.replace("\n", " ") for line in lines)
+    body = dump_toml(study.effective)
+    return f"# The effective study: everything resolved.\n\n{body}\n# Where the values come from:\n{notes}\n"
+
+
+def geometry_bytes(study: Study) -> bytes:
+    """geometry.vtkhdf: material label, open fraction and distance to the surface [um] as image data."""
+    geometry = study.geometry
+    with memory_file() as (file, image):
+        images = write_image_header(file, study_frame(study))["CellData"]
+        put(images, "material", geometry.label, "1").attrs["names"] = [item.name for item in geometry.materials]
+        put(images, "open_fraction", geometry.open_fraction.astype(np.float32), "1")
+        distance = np.where(np.isfinite(geometry.surface_distance), geometry.surface_distance, np.nan)
+        put(images, "surface_distance", distance.astype(np.float32), "um")
+    return image.data
+
+
+class RunWriter:
+    """Takes snapshots, checkpoints and log lines of a run; errors of the disk surface at the next call."""
+
+    def __init__(self, directory: Path, manifest: dict[str, Any], *, keep_through_step: int = -1) -> None:
+        self.directory = directory
+        self.manifest = manifest
+        self._log = StepLog(directory, keep_through_step=keep_through_step)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="payloadfield-writer")
+        self._waiting: deque[Future[None]] = deque()
+        self._has_failed = False
+        self._series_written = -np.inf
+
+    def log(self, entry: Mapping[str, Any]) -> None:
+        """Append one step to the log."""
+        self._surface()
+        self._log.append(entry)
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        """Queue one snapshot; waits while the queue is full."""
+        self._submit(lambda: self._write_snapshot(snapshot))
+
+    def checkpoint(self, checkpoint: Checkpoint, cells: Table) -> None:
+        """Queue one checkpoint with the per-cell table of the same time; both after every snapshot queued before."""
+        self._submit(lambda: self._write_checkpoint(checkpoint, cells))
+
+    def finish(self, state: str, reason: str) -> None:
+        """Write what is queued, the time series and the state the run is left in; raises what the disk raised."""
+        try:
+            self._drain()
+            rebuild_series(self.directory)
+        finally:
+            self.manifest.update(state=state, reason=reason)
+            self.close()
+        write_manifest(self.directory, self.manifest)
+
+    def fail(self, reason: str) -> None:
+        """Note a failed run as well as the disk allows; what was written before stays."""
+        self.manifest.update(state="failed", reason=reason)
+        self.close()
+        with suppress(ResourceError):  # on a full disk the manifest keeps saying "running", which readers see through
+            write_manifest(self.directory, self.manifest)
+
+    def close(self) -> None:
+        """Stop the thread and close the log."""
+        self._thread.shutdown(wait=True)
+        self._log.close()
+
+    def _write_snapshot(self, snapshot: Snapshot) -> None:
+        path = self.directory / layout.snapshot_name(snapshot.index)
+        write_atomically(path, snapshot_bytes(snapshot))
+        self.manifest["time_reached_s"] = snapshot.time
+        if monotonic() - self._series_written > _SERIES_EVERY:
+            rebuild_series(self.directory)
+            self._series_written = monotonic()
+
+    def _write_checkpoint(self, checkpoint: Checkpoint, cells: Table) -> None:
+        write_checkpoint(self.directory, checkpoint_bytes(checkpoint))
+        write_exposure(self.directory, cells, gather_series(self.directory))
+        self.manifest.update(
+            time_reached_s=checkpoint.time,
+            cpu_seconds=checkpoint.cpu_seconds,
+            wall_seconds=checkpoint.wall_seconds,
+        )
+        write_manifest(self.directory, self.manifest)
+
+    def _submit(self, job: Callable[[], None]) -> None:
+        while len(self._waiting) >= _WAITING:
+            self._waiting.popleft().result()
+        self._surface()
+        self._waiting.append(self._thread.submit(self._guarded, job))
+
+    def _guarded(self, job: Callable[[], None]) -> None:
+        """After a first failure nothing more is written: a checkpoint must not outrun its snapshots."""
+        if self._has_failed:
+            return
+        try:
+            job()
+        except BaseException:
+            self._has_failed = True
+            raise
+
+    def _surface(self) -> None:
+        while self._waiting and self._waiting[0].done():
+            self._waiting.popleft().result()
+
+    def _drain(self) -> None:
+        while self._waiting:
+            self._waiting.popleft().result()
+
+
+def _remove(path: Path, made: bool) -> None:
+    """Take back a run directory that could not be set up."""
+    if made:
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    for item in path.iterdir():
+        shutil.rmtree(item, ignore_errors=True) if item.is_dir() else item.unlink()
