@@ -1,0 +1,182 @@
+"""From shapes to a geometry: open fractions, apertures, walls and distances."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from payloadfield.errors import GeometryError
+from payloadfield.geometry.bath import place_bath_walls
+from payloadfield.geometry.cut import open_area, open_volume
+from payloadfield.geometry.distance import staircase_distance
+from payloadfield.geometry.geometry import Geometry
+from payloadfield.geometry.grid import FloatArray, VoxelGrid
+from payloadfield.geometry.label_array import LabelArray
+from payloadfield.geometry.material import Material
+from payloadfield.geometry.profile import check_profile
+from payloadfield.geometry.scene import BY_DISTANCE, FORCED_CLOSED, FORCED_OPEN, Scene, Slab, make_scene
+from payloadfield.geometry.shape import Shape
+from payloadfield.geometry.wall import divide_walls
+
+# Corners per slab: bounds the temporary arrays to about 100 MB.
+SLAB_CORNERS = 2**20
+
+
+@dataclass(eq=False)
+class Draft:
+    """Arrays of a geometry while it is made."""
+
+    label: npt.NDArray[np.uint8]
+    open_label: npt.NDArray[np.uint8]
+    forced: npt.NDArray[np.uint8]
+    open_fraction: FloatArray
+    aperture: tuple[FloatArray, FloatArray, FloatArray]
+    surface_distance: FloatArray
+    bath_share: npt.NDArray[np.float32] | None
+    touched: npt.NDArray[np.bool_]
+
+
+def make_geometry(
+    grid: VoxelGrid,
+    shapes: Sequence[Shape | LabelArray],
+    materials: Sequence[Material],
+    *,
+    accessible_profile: FloatArray | None = None,
+) -> Geometry:
+    """Geometry of shapes on a grid, later ones overwriting earlier ones.
+
+    Open fractions and apertures follow the signed distance at the voxel corners; label arrays give staircases.
+    grid: the voxels
+    shapes: in the order in which they act; what they leave is medium
+    materials: the first one is the medium
+    accessible_profile: (nz, ny, nx) factor of the accessible fraction, such as that of radial_profile [1]
+    Raises GeometryError for an unknown material, an array that does not fit the grid, or a grid without open voxel.
+    """
+    profile = check_profile(accessible_profile, grid)
+    scene = make_scene(grid, shapes, materials)
+    draft = _draft(scene)
+    _force_labelled_voxels(draft, grid)
+    _drop_enclosed_voxels(draft)
+    if not draft.open_fraction.any():
+        raise GeometryError(
+            f"geometry: a grid with no open voxel: every one of its {grid.n_voxels:,} voxels is solid or has no "
+            "open face; shrink the shapes or refine grid.voxel"
+        )
+    wall_area, bath_area = divide_walls(scene, draft.label, draft.open_fraction, draft.aperture, draft.bath_share)
+    bath_distance = place_bath_walls(scene, draft.open_fraction, draft.aperture, bath_area, draft.forced)
+    if scene.has_labels:
+        draft.surface_distance = staircase_distance(grid, _is_surface_material(scene)[draft.label])
+    return Geometry(
+        grid, scene.materials, draft.label, draft.open_label, draft.open_fraction, *draft.aperture,
+        wall_area, bath_area, bath_distance, draft.surface_distance, profile, tuple(_warnings(scene, draft)),
+    )
+
+
+def _draft(scene: Scene) -> Draft:
+    nz, ny, nx = shape = scene.grid.shape
+    both_walls = scene.has_kind("bath") and scene.has_kind("impermeable")
+    draft = Draft(
+        np.empty(shape, np.uint8), np.empty(shape, np.uint8), np.empty(shape, np.uint8), np.empty(shape),
+        (np.empty((nz + 1, ny, nx)), np.empty((nz, ny + 1, nx)), np.empty((nz, ny, nx + 1))), np.empty(shape),
+        np.zeros(shape, np.float32) if both_walls else None, np.zeros(len(scene.layers), bool),
+    )
+    for z0, z1 in slabs(scene.grid):
+        _fill(draft, Slab(scene, z0, z1))
+    return draft
+
+
+def slabs(grid: VoxelGrid) -> Iterator[tuple[int, int]]:
+    """Ranges of z that together cover the grid, each with a bounded number of corners."""
+    nz, ny, nx = grid.shape
+    step = max(1, SLAB_CORNERS // ((ny + 1) * (nx + 1)))
+    for z0 in range(0, nz, step):
+        yield z0, min(nz, z0 + step)
+
+
+def _fill(draft: Draft, slab: Slab) -> None:
+    planes, d = slice(slab.z0, slab.z1), slab.solid
+    draft.label[planes], draft.open_label[planes] = slab.label, slab.open_label
+    draft.forced[planes], draft.surface_distance[planes] = slab.forced, slab.surface
+    draft.touched |= slab.touched
+    draft.open_fraction[planes] = _shares(_voxel_corners(d), open_volume)
+    draft.aperture[0][slab.z0:slab.z1 + 1] = _shares(
+        (d[:, :-1, :-1], d[:, :-1, 1:], d[:, 1:, 1:], d[:, 1:, :-1]), open_area)
+    draft.aperture[1][planes] = _shares(
+        (d[:-1, :, :-1], d[:-1, :, 1:], d[1:, :, 1:], d[1:, :, :-1]), open_area)
+    draft.aperture[2][planes] = _shares(
+        (d[:-1, :-1], d[:-1, 1:], d[1:, 1:], d[1:, :-1]), open_area)
+    if draft.bath_share is not None and slab.bath is not None:
+        draft.bath_share[planes] = _bath_share(d, slab.bath)
+
+
+def _voxel_corners(corners: FloatArray) -> tuple[FloatArray, ...]:
+    low, high = slice(None, -1), slice(1, None)
+    return tuple(corners[z, y, x] for z in (low, high) for y in (low, high) for x in (low, high))
+
+
+def _shares(corners: tuple[FloatArray, ...], share_of_cut: Callable[[FloatArray], FloatArray]) -> FloatArray:
+    """1 and 0 where all corners agree, and the exact share where they do not."""
+    n_open = np.zeros(corners[0].shape, np.uint8)
+    for distance in corners:
+        n_open += distance > 0
+    share = (n_open == len(corners)).astype(np.float64)
+    cut = np.nonzero((n_open > 0) & (n_open < len(corners)))
+    share[cut] = share_of_cut(np.stack([distance[cut] for distance in corners]))
+    return share
+
+
+def _bath_share(solid: FloatArray, bath: FloatArray) -> npt.NDArray[np.float32]:
+    """Share of the closed corners of each voxel that lie in a bath rather than in a solid."""
+    closed = (solid <= 0).astype(np.float32)
+    n_closed = np.sum(_voxel_corners(closed), axis=0)
+    n_bath = np.sum(_voxel_corners(closed * (bath <= solid)), axis=0)
+    return np.asarray(n_bath / np.maximum(n_closed, 1), np.float32)
+
+
+def _force_labelled_voxels(draft: Draft, grid: VoxelGrid) -> None:
+    """Staircases of label arrays: a face is open where both its voxels are."""
+    if not (draft.forced != BY_DISTANCE).any():
+        return
+    draft.open_fraction[draft.forced == FORCED_OPEN] = 1
+    draft.open_fraction[draft.forced == FORCED_CLOSED] = 0
+    for axis, aperture in enumerate(draft.aperture):
+        low, high = sides_of_faces(draft.forced, axis, periodic=grid.periodic[axis])
+        aperture[(low == FORCED_OPEN) & (high == FORCED_OPEN)] = 1
+        aperture[(low == FORCED_CLOSED) | (high == FORCED_CLOSED)] = 0
+
+
+def sides_of_faces(values: np.ndarray, axis: int, *, periodic: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Values of the voxels below and above each face; the outer faces of a free axis have the same voxel twice."""
+    first, last = np.take(values, [0], axis), np.take(values, [-1], axis)
+    before, after = (last, first) if periodic else (first, last)
+    return np.concatenate([before, values], axis), np.concatenate([values, after], axis)
+
+
+def _drop_enclosed_voxels(draft: Draft) -> None:
+    az, ay, ax = draft.aperture
+    faces = az[1:] + az[:-1]
+    faces += ay[:, 1:]
+    faces += ay[:, :-1]
+    faces += ax[:, :, 1:]
+    faces += ax[:, :, :-1]
+    draft.open_fraction[faces == 0] = 0
+
+
+def _is_surface_material(scene: Scene) -> npt.NDArray[np.bool_]:
+    return np.array([material.kind != "medium" for material in scene.materials])
+
+
+def _warnings(scene: Scene, draft: Draft) -> Iterator[str]:
+    h = scene.grid.spacing
+    for number, (layer, touched) in enumerate(zip(scene.layers, draft.touched, strict=True), start=1):
+        if layer.shape is None:
+            continue
+        name = f"shape {number} ({type(layer.shape).__name__.lower()} of {layer.shape.material})"
+        if not touched:
+            yield f"{name} contains no corner or centre of any voxel: it lies outside the grid, or is thinner than one"
+        what, length = getattr(layer.shape, "smallest_feature", ("", np.inf))
+        if h > length:
+            yield f"{name}: the voxel of {h:g} um is larger than the {what} of {length:g} um; refine grid.voxel"
+        for sentence in getattr(layer.shape, "seams", lambda period: [])(scene.grid.period):
+            yield f"shape {number}: {sentence}"

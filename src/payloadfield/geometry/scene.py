@@ -1,0 +1,172 @@
+"""Shapes put together in order: labels at voxel centres, signed distances at voxel corners.
+
+A closed shape unites with the solid, d = min(d, d_i); an open one carves it, d = max(d, -d_i). Solid and bath are
+followed separately, so that a wall knows which of them it faces.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from payloadfield.errors import GeometryError
+from payloadfield.geometry.grid import FloatArray, Points, VoxelGrid
+from payloadfield.geometry.label_array import UNTOUCHED, LabelArray
+from payloadfield.geometry.material import Material, check_materials
+from payloadfield.geometry.shape import Shape
+
+# Marks of voxels that a label array decides, instead of signed distances.
+BY_DISTANCE, FORCED_OPEN, FORCED_CLOSED = 0, 1, 2
+
+# A corner closer to a surface than this many voxels lies on it, so that round-off leaves no slivers of open volume.
+ON_SURFACE = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A shape, or the voxels of a label array, with the index and kind of its material."""
+
+    shape: Shape | None
+    index: int
+    kind: str
+    voxels: npt.NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """All shapes of a geometry on its grid, in the order in which they act."""
+
+    grid: VoxelGrid
+    materials: tuple[Material, ...]
+    layers: tuple[Layer, ...]
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether some voxels are given by a label array."""
+        return any(layer.voxels is not None for layer in self.layers)
+
+    def has_kind(self, *kinds: str) -> bool:
+        """Whether a material of one of these kinds is used by any shape."""
+        used = {layer.kind for layer in self.layers if layer.voxels is None}
+        for layer in self.layers:
+            if layer.voxels is not None:
+                used |= {self.materials[i].kind for i in np.unique(layer.voxels) if i != UNTOUCHED}
+        return bool(used & set(kinds))
+
+    def bath_distance(self, points: Points) -> FloatArray:
+        """Signed distance of any points to shapes of kind "bath", negative inside them [um]."""
+        distance = np.full(np.broadcast_shapes(*(p.shape for p in points)), np.inf)
+        for layer in self.layers:
+            if layer.shape is not None:
+                own = layer.shape.signed_distance(points, self.grid.period)
+                distance = np.minimum(distance, own) if layer.kind == "bath" else np.maximum(distance, -own)
+        return distance
+
+
+def make_scene(grid: VoxelGrid, shapes: Sequence[Shape | LabelArray], materials: Sequence[Material]) -> Scene:
+    """Shapes joined with the materials that they name.
+
+    Raises GeometryError for an unknown material or a label array that does not fit the grid.
+    """
+    index_of = check_materials(materials)
+    layers = tuple(_layer(grid, shape, materials, index_of) for shape in shapes)
+    return Scene(grid, tuple(materials), layers)
+
+
+def _layer(
+    grid: VoxelGrid, shape: Shape | LabelArray, materials: Sequence[Material], index_of: dict[str, int]
+) -> Layer:
+    if isinstance(shape, LabelArray):
+        return Layer(None, 0, "labels", shape.material_index(grid, index_of))
+    if shape.material not in index_of:
+        name = type(shape).__name__.lower()
+        raise GeometryError(
+            f"{name}.material: unknown material {shape.material!r}; known: {', '.join(index_of)}"
+        )
+    index = index_of[shape.material]
+    return Layer(shape, index, materials[index].kind)
+
+
+class Slab:
+    """The voxels z0 <= z < z1 of a scene, while its layers act on them one after the other."""
+
+    def __init__(self, scene: Scene, z0: int, z1: int) -> None:
+        _, ny, nx = scene.grid.shape
+        self.scene, self.z0, self.z1 = scene, z0, z1
+        voxels, corners = (z1 - z0, ny, nx), (z1 - z0 + 1, ny + 1, nx + 1)
+        self.label = np.zeros(voxels, np.uint8)
+        self.open_label = np.zeros(voxels, np.uint8)
+        self.forced = np.full(voxels, BY_DISTANCE, np.uint8)
+        self.surface = np.full(voxels, np.inf)
+        self.solid = np.full(corners, np.inf)
+        self.bath = np.full(corners, np.inf) if scene.has_kind("bath") else None
+        self.touched = np.array([self._apply(layer) for layer in scene.layers], bool)
+        self._snap()
+
+    def _apply(self, layer: Layer) -> bool:
+        if layer.voxels is not None:
+            self._paint(layer.voxels[self.z0:self.z1])
+            return True
+        assert layer.shape is not None
+        period = self.scene.grid.period
+        at_corner = layer.shape.signed_distance(self._corners(), period)
+        at_centre = layer.shape.signed_distance(self._centres(), period)
+        self._unite(layer, at_corner)
+        self._mark(layer, at_centre)
+        return bool(at_corner.min() < 0 or at_centre.min() < 0)
+
+    def _unite(self, layer: Layer, distance: FloatArray) -> None:
+        closed = layer.kind in ("impermeable", "bath")
+        _combine(self.solid, distance, joins=closed)
+        if self.bath is not None:
+            _combine(self.bath, distance, joins=layer.kind == "bath")
+
+    def _mark(self, layer: Layer, distance: FloatArray) -> None:
+        inside = np.broadcast_to(distance < 0, self.label.shape)
+        self.label[inside] = layer.index
+        self.forced[inside] = BY_DISTANCE
+        if layer.kind in ("medium", "gel"):
+            self.open_label[inside] = layer.index
+        _combine(self.surface, distance, joins=layer.kind != "medium")
+
+    def _paint(self, voxels: npt.NDArray[np.uint8]) -> None:
+        """Let a label array decide: closed voxels, and open ones that a shape had closed or cut."""
+        is_open = np.array([m.is_open for m in self.scene.materials] + [False] * (256 - len(self.scene.materials)))
+        given = voxels != UNTOUCHED
+        opens = given & is_open[voxels]
+        self.label[given] = voxels[given]
+        self.open_label[opens] = voxels[opens]
+        self.forced[given & ~opens] = FORCED_CLOSED
+        decided = opens & ((self.forced != BY_DISTANCE) | (_voxel_minimum(self.solid) <= 0))
+        self.forced[decided] = FORCED_OPEN
+
+    def _snap(self) -> None:
+        near = ON_SURFACE * self.scene.grid.spacing
+        for distance in (self.solid, self.bath):
+            if distance is not None:
+                distance[np.abs(distance) < near] = 0
+
+    def _corners(self) -> Points:
+        # The last corner of a periodic axis is the first one, to the last bit.
+        grid = self.scene.grid
+        z, y, x = (np.where(c < length, c, 0.0) if p else c for c, length, p in
+                   zip((grid.corners(a) for a in range(3)), grid.size, grid.periodic, strict=True))
+        return z[self.z0:self.z1 + 1, None, None], y[None, :, None], x[None, None, :]
+
+    def _centres(self) -> Points:
+        z, y, x = (self.scene.grid.centres(a) for a in range(3))
+        return z[self.z0:self.z1, None, None], y[None, :, None], x[None, None, :]
+
+
+def _combine(total: FloatArray, distance: FloatArray, *, joins: bool) -> None:
+    if joins:
+        np.minimum(total, distance, out=total)
+    else:
+        np.maximum(total, -distance, out=total)
+
+
+def _voxel_minimum(corners: FloatArray) -> FloatArray:
+    low = np.minimum(corners[1:], corners[:-1])
+    low = np.minimum(low[:, 1:], low[:, :-1])
+    return np.minimum(low[:, :, 1:], low[:, :, :-1])

@@ -1,0 +1,50 @@
+"""What every shape offers, and what the shapes share."""
+
+import math
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from payloadfield.errors import GeometryError
+from payloadfield.geometry.grid import FloatArray, Points, Triple
+
+NOT_PERIODIC: Triple = (math.inf, math.inf, math.inf)
+
+
+@runtime_checkable
+class Shape(Protocol):
+    """A region of space filled with one material, known by its signed distance."""
+
+    @property
+    def material(self) -> str:
+        """Name of the material that fills the shape."""
+
+    def signed_distance(self, points: Points, period: Triple = NOT_PERIODIC) -> FloatArray:
+        """Distance of points to the surface, negative inside [um].
+
+        points: z, y, x as arrays that broadcast against each other [um]
+        period: after which the box repeats along z, y, x [um]; infinite where it does not
+        """
+
+
+def nearest_image(offset: FloatArray, period: float) -> FloatArray:
+    """Offset from a centre to the nearest of its periodic images [um]."""
+    return offset if math.isinf(period) else offset - period * np.round(offset / period)
+
+
+def offsets(points: Points, centre: Triple, period: Triple) -> Points:
+    """Offsets along z, y, x of points from the nearest image of a centre [um]."""
+    z, y, x = (nearest_image(p - c, length) for p, c, length in zip(points, centre, period, strict=True))
+    return z, y, x
+
+
+def check_positive(where: str, value: float) -> None:
+    """Raise GeometryError unless a length is positive and finite."""
+    if not (math.isfinite(value) and value > 0):
+        raise GeometryError(f"{where}: got {value:g} um; a positive length is needed")
+
+
+def check_point(where: str, point: Triple) -> None:
+    """Raise GeometryError unless a point has three finite coordinates."""
+    if len(point) != 3 or not all(math.isfinite(c) for c in point):
+        raise GeometryError(f"{where}: got {tuple(point)}; three finite coordinates (z, y, x) in um are needed")
