@@ -1,0 +1,17 @@
+"""Reactions as data: mechanism files, their checks, and the code generated from them."""
+
+from payloadfield.mechanism.evaluation import evaluate
+from payloadfield.mechanism.model import Accumulator, Field, Mechanism, Parameter, Reaction, State
+from payloadfield.mechanism.reader import built_in_mechanisms, load_mechanism
+
+__all__ = [
+    "Accumulator",
+    "Field",
+    "Mechanism",
+    "Parameter",
+    "Reaction",
+    "State",
+    "built_in_mechanisms",
+    "evaluate",
+    "load_mechanism",
+]

@@ -1,0 +1,82 @@
+"""Expressions as text: infix with the fewest parentheses, for messages and for every target of the code generator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from payloadfield.mechanism.expressions import Call, Expr, Number, Symbol
+
+_SUM, _PRODUCT, _UNARY, _POWER, _ATOM = range(5)
+
+
+def expression_text(
+    expr: Expr,
+    symbol: Callable[[str], str] = str,
+    formats: Mapping[str, str] | None = None,
+) -> str:
+    """Write an expression.
+
+    symbol: text of a name; formats: text of a function by name, a format string of its arguments (default ``name(a, b)``).
+    """
+    return _Writer(symbol, formats or {}).write(expr)[0]
+
+
+def number_text(value: float) -> str:
+    """The shortest text that reads back as the same float."""
+    return repr(float(value))
+
+
+class _Writer:
+    """Writes nodes as (text, binding strength)."""
+
+    def __init__(self, symbol: Callable[[str], str], formats: Mapping[str, str]) -> None:
+        self.symbol, self.formats = symbol, formats
+
+    def write(self, expr: Expr) -> tuple[str, int]:
+        if isinstance(expr, Number):
+            return number_text(expr.value), _ATOM if expr.value >= 0 else _UNARY
+        if isinstance(expr, Symbol):
+            return self.symbol(expr.name), _ATOM
+        assert isinstance(expr, Call)
+        writer = {"+": self._sum, "*": self._product, "/": self._quotient, "**": self._power, "neg": self._negative}
+        return writer.get(expr.op, self._function)(expr)
+
+    def _at_least(self, expr: Expr, strength: int) -> str:
+        text, own = self.write(expr)
+        return text if own >= strength else f"({text})"
+
+    def _sum(self, call: Call) -> tuple[str, int]:
+        text = self._at_least(call.args[0], _PRODUCT)
+        for term in call.args[1:]:
+            part = self._at_least(term, _PRODUCT)
+            text += f" - {part[1:]}" if part.startswith("-") else f" + {part}"
+        return text, _SUM
+
+    def _product(self, call: Call) -> tuple[str, int]:
+        sign, factors = "", call.args
+        if isinstance(factors[0], Number) and factors[0].value == -1.0 and len(factors) > 1:
+            sign, factors = "-", factors[1:]
+        parts = [self._at_least(factors[0], _PRODUCT if not sign else _POWER)]
+        parts += [self._at_least(factor, _UNARY) for factor in factors[1:]]
+        return sign + " * ".join(parts), _PRODUCT
+
+    def _quotient(self, call: Call) -> tuple[str, int]:
+        return f"{self._at_least(call.args[0], _PRODUCT)} / {self._at_least(call.args[1], _UNARY)}", _PRODUCT
+
+    def _power(self, call: Call) -> tuple[str, int]:
+        base, exponent = call.args
+        if "**" in self.formats:
+            return self.formats["**"].format(self.write(base)[0], self.write(exponent)[0]), _ATOM
+        power = self._at_least(exponent, _UNARY)
+        if isinstance(exponent, Number) and exponent.value == round(exponent.value) and abs(exponent.value) < 100:
+            power = str(round(exponent.value))
+        return f"{self._at_least(base, _ATOM)}**{power}", _POWER
+
+    def _negative(self, call: Call) -> tuple[str, int]:
+        return f"-{self._at_least(call.args[0], _POWER)}", _UNARY
+
+    def _function(self, call: Call) -> tuple[str, int]:
+        args = [self.write(arg)[0] for arg in call.args]
+        if call.op in self.formats:
+            return self.formats[call.op].format(*args), _ATOM
+        return f"{call.op}({', '.join(args)})", _ATOM

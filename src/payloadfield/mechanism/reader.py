@@ -1,0 +1,171 @@
+"""Mechanism files: TOML to `Mechanism`, with every check that can be made before anything runs."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from pathlib import Path
+
+from payloadfield.errors import MechanismError
+from payloadfield.mechanism.dependency import order_fields
+from payloadfield.mechanism.expressions import Number
+from payloadfield.mechanism.model import Accumulator, Field, Mechanism, Parameter, State
+from payloadfield.mechanism.reactions import read_reactions
+from payloadfield.mechanism.tables import Names, Table
+from payloadfield.units import parse_quantity
+
+BUILT_IN = Path(__file__).parent / "library"
+MAX_BYTES = 200_000
+_TOP_LEVEL = ("name", "doc", "moieties", "parameters", "fields", "states", "accumulators", "exposures", "reactions")
+_DOSED_BY = ("conjugate", "antibody", "payload")
+
+
+def load_mechanism(name_or_path: str | Path) -> Mechanism:
+    """Read and check a mechanism: the built-in one of that name ("adc"), else the file at that path.
+
+    Raises MechanismError, with file, reaction and reason, for anything that is unknown, unbalanced or in wrong units.
+    """
+    path = _find(name_or_path)
+    text = _read_text(path)
+    try:
+        data = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise MechanismError(f"{path.name}: not a TOML file: {error}") from error
+    return _build(Table(data, path.name, ""), path, text)
+
+
+def built_in_mechanisms() -> tuple[str, ...]:
+    """Names of the mechanisms that come with the program."""
+    return tuple(sorted(path.stem for path in BUILT_IN.glob("*.toml")))
+
+
+def _find(name_or_path: str | Path) -> Path:
+    name = str(name_or_path)
+    if name in built_in_mechanisms():
+        return BUILT_IN / f"{name}.toml"
+    path = Path(name_or_path)
+    if not path.is_file():
+        known = ", ".join(built_in_mechanisms())
+        raise MechanismError(f"mechanism '{name}': neither a file nor built in; built in: {known}")
+    return path
+
+
+def _read_text(path: Path) -> str:
+    if path.stat().st_size > MAX_BYTES:
+        raise MechanismError(f"{path.name}: {path.stat().st_size} bytes; a mechanism has at most {MAX_BYTES}")
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise MechanismError(f"{path.name}: not a text file in UTF-8: {error}") from error
+
+
+def _build(top: Table, path: Path, text: str) -> Mechanism:
+    top.allow(_TOP_LEVEL)
+    names = Names(top.file)
+    moieties = tuple(name for name, table in top.children("moieties") if table.allow(("doc",)))
+    for name in moieties:
+        names.check_spelling(name, f"{top.file}, moieties.{name}")
+    names.moieties = moieties
+    parameters = tuple(_parameter(name, table, names) for name, table in top.children("parameters"))
+    fields = _declare(top, names, "fields", "nM")
+    states = _declare(top, names, "states", "molecules")
+    losses = _declare(top, names, "accumulators", "molecules")
+    exposures = _declare(top, names, "exposures", "")
+    accumulators = tuple(_accumulator(name, table, names) for name, table in losses)
+    read_states = tuple(_state(name, table, names) for name, table in states)
+    read_fields = tuple(_field(name, table, names) for name, table in fields)
+    names.contents = {item.name: item.contains for item in (*read_fields, *read_states, *accumulators)}
+    reactions = read_reactions(top.child("reactions"), names)
+    slots = _slots(accumulators, {name for item in reactions if item.scope == "cell" for name in item.stoichiometry})
+    all_states = (*read_states, *slots, *(_exposure(name, table, names) for name, table in exposures))
+    if not read_fields:
+        raise MechanismError(f"{top.file}: no fields; a mechanism needs at least one, such as [fields.payload]")
+    return Mechanism(
+        name=top.text("name", path.stem),
+        doc=top.text("doc", ""),
+        moieties=moieties,
+        parameters=parameters,
+        fields=read_fields,
+        states=all_states,
+        accumulators=accumulators,
+        reactions=reactions,
+        field_groups=order_fields(read_fields, all_states, reactions),
+        source_text=text,
+        digest=hashlib.sha256(text.encode()).hexdigest(),
+        file=path.name,
+    )
+
+
+def _parameter(name: str, table: Table, names: Names) -> Parameter:
+    table.allow(("unit", "from", "per", "value", "doc"))
+    per = table.text("per", "study")
+    if per not in ("study", "cell"):
+        raise table.refuse("per", f"got '{per}'; 'study' or 'cell' is allowed")
+    unit = names.declare_parameter(name, table.unit("unit"), per, table.where)
+    source = table.optional_text("from")
+    value = None
+    if "value" in table.data:
+        value = parse_quantity(table.data["value"], unit, f"{table.where}.value")
+    if source is None and value is None:
+        raise table.refuse("from", "missing; name where a study finds it ('from') or give a 'value'")
+    return Parameter(name, unit, per, source, value, table.text("doc", ""))
+
+
+def _declare(top: Table, names: Names, kind: str, unit: str) -> list[tuple[str, Table]]:
+    """Names of one kind of species, known before any expression is read."""
+    children = top.children(kind)
+    for name, table in children:
+        names.declare_species(name, kind, unit or table.unit("unit"), table.where)
+    return children
+
+
+def _field(name: str, table: Table, names: Names) -> Field:
+    table.allow(("contains", "diffusivity", "typical", "dosed_by", "doc"))
+    dosed_by = table.optional_text("dosed_by")
+    if dosed_by is not None and dosed_by not in _DOSED_BY:
+        raise table.refuse("dosed_by", f"got '{dosed_by}'; allowed: {', '.join(_DOSED_BY)}")
+    return Field(
+        name=name,
+        contains=names.contains(table),
+        diffusivity=names.expression(table, "diffusivity", "um^2/s", names.study_names),
+        typical=names.optional_expression(table, "typical", "nM", names.study_names),
+        dosed_by=dosed_by,
+        doc=table.text("doc", ""),
+    )
+
+
+def _state(name: str, table: Table, names: Names) -> State:
+    table.allow(("contains", "initial", "typical", "doc"))
+    return State(
+        name=name,
+        kind="state",
+        contains=names.contains(table),
+        initial=names.optional_expression(table, "initial", "molecules", names.parameter_names) or Number(0.0),
+        typical=names.optional_expression(table, "typical", "molecules", names.parameter_names),
+        unit="molecules",
+        doc=table.text("doc", ""),
+    )
+
+
+def _accumulator(name: str, table: Table, names: Names) -> Accumulator:
+    table.allow(("contains", "typical", "doc"))
+    typical = names.optional_expression(table, "typical", "molecules", names.parameter_names)
+    return Accumulator(name, names.contains(table), typical, table.text("doc", ""))
+
+
+def _slots(accumulators: tuple[Accumulator, ...], changed: set[str]) -> tuple[State, ...]:
+    """A slot per cell for every accumulator that a cell reaction feeds."""
+    return tuple(
+        State(loss.name, "accumulator", loss.contains, Number(0.0), loss.typical, "molecules", loss.doc)
+        for loss in accumulators
+        if loss.name in changed
+    )
+
+
+def _exposure(name: str, table: Table, names: Names) -> State:
+    table.allow(("rate", "unit", "typical", "doc"))
+    unit = names.unit_of(name)
+    rate = names.expression(table, "rate", f"{unit}/s", names.cell_rate_names)
+    typical = names.optional_expression(table, "typical", unit, names.parameter_names)
+    return State(name, "exposure", {}, Number(0.0), typical, unit, table.text("doc", ""), rate)
+
