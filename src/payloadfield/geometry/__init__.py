@@ -3,7 +3,7 @@
 from payloadfield.geometry.box import Box
 from payloadfield.geometry.cylinder import Cylinder
 from payloadfield.geometry.geometry import Geometry
-from payloadfield.geometry.grid import AXES, SIDES, VoxelGrid, make_grid
+from payloadfield.geometry.grid import AXES, SIDES, FloatArray, VoxelGrid, make_grid
 from payloadfield.geometry.label_array import LabelArray
 from payloadfield.geometry.make import make_geometry
 from payloadfield.geometry.material import MEDIUM, Material
@@ -15,6 +15,7 @@ from payloadfield.geometry.wall import wall_vectors
 from payloadfield.geometry.woodpile import Woodpile
 
 __all__ = [
-    "AXES", "MEDIUM", "SIDES", "Box", "Cylinder", "Geometry", "LabelArray", "Material", "Pockets", "Shape", "Sphere",
-    "VoxelGrid", "Woodpile", "find_pockets", "make_geometry", "make_grid", "radial_profile", "wall_vectors",
+    "AXES", "MEDIUM", "SIDES", "Box", "Cylinder", "FloatArray", "Geometry", "LabelArray", "Material", "Pockets",
+    "Shape", "Sphere", "VoxelGrid", "Woodpile", "find_pockets", "make_geometry", "make_grid", "radial_profile",
+    "wall_vectors",
 ]

@@ -75,7 +75,7 @@ def make_geometry(
 
 def _draft(scene: Scene) -> Draft:
     nz, ny, nx = shape = scene.grid.shape
-    both_walls = scene.has_kind("bath") and scene.has_kind("impermeable")
+    both_walls = scene.kinds >= {"bath", "impermeable"}
     draft = Draft(
         np.empty(shape, np.uint8), np.empty(shape, np.uint8), np.empty(shape, np.uint8), np.empty(shape),
         (np.empty((nz + 1, ny, nx)), np.empty((nz, ny + 1, nx)), np.empty((nz, ny, nx + 1))), np.empty(shape),

@@ -6,6 +6,7 @@ followed separately, so that a wall knows which of them it faces.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -46,13 +47,15 @@ class Scene:
         """Whether some voxels are given by a label array."""
         return any(layer.voxels is not None for layer in self.layers)
 
-    def has_kind(self, *kinds: str) -> bool:
-        """Whether a material of one of these kinds is used by any shape."""
+    @cached_property
+    def kinds(self) -> frozenset[str]:
+        """Kinds of the materials that shapes and label arrays bring in."""
         used = {layer.kind for layer in self.layers if layer.voxels is None}
         for layer in self.layers:
             if layer.voxels is not None:
-                used |= {self.materials[i].kind for i in np.unique(layer.voxels) if i != UNTOUCHED}
-        return bool(used & set(kinds))
+                present = np.bincount(layer.voxels.reshape(-1), minlength=UNTOUCHED + 1)[:UNTOUCHED]
+                used |= {self.materials[i].kind for i in np.flatnonzero(present)}
+        return frozenset(used)
 
     def bath_distance(self, points: Points) -> FloatArray:
         """Signed distance of any points to shapes of kind "bath", negative inside them [um]."""
@@ -100,7 +103,7 @@ class Slab:
         self.forced = np.full(voxels, BY_DISTANCE, np.uint8)
         self.surface = np.full(voxels, np.inf)
         self.solid = np.full(corners, np.inf)
-        self.bath = np.full(corners, np.inf) if scene.has_kind("bath") else None
+        self.bath = np.full(corners, np.inf) if "bath" in scene.kinds else None
         self.touched = np.array([self._apply(layer) for layer in scene.layers], bool)
         self._snap()
 

@@ -39,7 +39,7 @@ def divide_walls(
     label, open_fraction: (nz, ny, nx); bath_share: share of a cut voxel's wall that faces bath, None if all alike
     """
     total = _wall_area(scene.grid.spacing, open_fraction, apertures)
-    if not scene.has_kind("bath"):
+    if "bath" not in scene.kinds:
         return total, np.zeros(total.shape)
     if bath_share is None:
         return np.zeros(total.shape), total
