@@ -1,5 +1,6 @@
 """Reactions as data: mechanism files, their checks, and the code generated from them."""
 
+from payloadfield.mechanism.codegen import GeneratedCode, generate
 from payloadfield.mechanism.evaluation import evaluate
 from payloadfield.mechanism.model import Accumulator, Field, Mechanism, Parameter, Reaction, State
 from payloadfield.mechanism.reader import built_in_mechanisms, load_mechanism
@@ -7,11 +8,13 @@ from payloadfield.mechanism.reader import built_in_mechanisms, load_mechanism
 __all__ = [
     "Accumulator",
     "Field",
+    "GeneratedCode",
     "Mechanism",
     "Parameter",
     "Reaction",
     "State",
     "built_in_mechanisms",
     "evaluate",
+    "generate",
     "load_mechanism",
 ]

@@ -66,7 +66,10 @@ class CellKernels:
     def _kernel(self, name: str, doc: str, arguments: tuple[str, ...], blocks: Sequence[Sheet]) -> Kernel:
         base = "base_" if "base_fields" in arguments else ""
         inputs = self._inputs(f"{base}fields", f"{base}states")
-        return Kernel(name, doc, arguments, "c", inputs, [sheet.block for sheet in blocks])
+        given = {key: access for key, access in inputs.items() if access.array in arguments or access.array == "weight"}
+        if "lu" in arguments and "rhs" not in arguments and "increment" not in arguments:  # lu is an output
+            given = {key: access for key, access in given.items() if access.array != "lu"}
+        return Kernel(name, doc, arguments, "c", given, [sheet.block for sheet in blocks])
 
     def _slope_totals(self, entry: Sheet, flows: Sequence[Flow]) -> dict[tuple[str, str], Expr]:
         """sum_j w_j dq_r/ds for every flow and state; flows without a field need no sum."""

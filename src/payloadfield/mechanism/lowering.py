@@ -45,6 +45,7 @@ class _Hoist:
         self.levels = {name: access.level for name, access in kernel.inputs.items()} | {"N_A": STUDY}
         self.lists: dict[int, list[Statement]] = {STUDY: []}
         self.moved: dict[Expr, Expr] = {}
+        self.alias: dict[str, Expr] = {}
         self.memo: dict[Expr, int] = {}
 
     def run(self) -> Kernel:
@@ -71,8 +72,11 @@ class _Hoist:
 
     def _rewritten(self, statement: Statement, level: int) -> Statement:
         value = self._rewrite(statement.value, level)
-        if isinstance(statement, Assign):
+        if isinstance(statement, Assign) and not isinstance(value, Call):
+            self.alias[statement.name] = value
             self.levels[statement.name] = self._level(value)
+        elif isinstance(statement, Assign):
+            self.levels[statement.name] = level
         elif isinstance(statement, Add):
             self.levels[statement.name] = level - 1
         return replace(statement, value=value)
@@ -87,6 +91,8 @@ class _Hoist:
         return self.memo[expr]
 
     def _rewrite(self, expr: Expr, level: int) -> Expr:
+        if isinstance(expr, Symbol):
+            return self.alias.get(expr.name, expr)
         if not isinstance(expr, Call):
             return expr
         own = self._level(expr)
@@ -109,7 +115,7 @@ class _Hoist:
         sign = isinstance(expr, Call) and expr.op == "*" and expr.args[0] == Number(-1.0)
         if sign and isinstance(expr, Call):
             rest = expr.args[1] if len(expr.args) == 2 else Call("*", expr.args[1:])
-            return mul(Number(-1.0), self._move(rest, own) if isinstance(rest, Call) else rest)
+            return mul(Number(-1.0), self._move(rest, own) if isinstance(rest, Call) else self._rewrite(rest, own))
         if expr not in self.moved:
             name = f"const.{len(self.moved)}" if own == STUDY else f"part.{len(self.moved)}"
             value = self._rewrite(expr, own)

@@ -1,0 +1,194 @@
+"""Code generated from a mechanism, and its cache.
+
+The generated file is a module like any other, to be read, stepped through and imported; it lies in the cache directory under a name that
+its content decides, so that Numba keeps its machine code beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from payloadfield.errors import MechanismError
+from payloadfield.mechanism import print_numba, print_numpy
+from payloadfield.mechanism.assignments import ENTRY, STUDY, Block, Function, Kernel
+from payloadfield.mechanism.cell_kernels import CellKernels
+from payloadfield.mechanism.expressions import Call, Expr, walk
+from payloadfield.mechanism.field_kernels import FieldKernels
+from payloadfield.mechanism.lowering import lower
+from payloadfield.mechanism.model import Mechanism
+from payloadfield.mechanism.naming import Names
+from payloadfield.mechanism.source import Lines
+from payloadfield.units import AVOGADRO_NM_UM3
+
+GENERATOR = 1
+"""Version of the generator; it is written into every generated file."""
+CELL_CHUNK = 256
+VOXEL_CHUNK = 4096
+TARGETS = {"numpy": print_numpy, "numba": print_numba}
+
+
+@dataclass(frozen=True)
+class GeneratedCode:
+    """Generated source, the file that it lies in, the module imported from it, and counts of what it does per cell."""
+
+    source: str
+    path: Path
+    module: ModuleType
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Program:
+    """All generated functions of a mechanism in the form that every target is printed from."""
+
+    mechanism: Mechanism
+    functions: tuple[Function, ...]
+    constants: dict[str, object]
+    counts: dict[str, int]
+
+
+def generate(mechanism: Mechanism, target: str) -> GeneratedCode:
+    """Generate, cache and import the functions of a mechanism.
+
+    target: "numpy" or "numba". The cache is PAYLOADFIELD_CACHE, or else the user's cache directory.
+    Raises MechanismError if the target is unknown or the cache cannot be written.
+    """
+    if target not in TARGETS:
+        raise MechanismError(f"generate: got target '{target}'; allowed: {', '.join(TARGETS)}")
+    program = make_program(mechanism)
+    source = print_program(program, target)
+    path = _write_once(mechanism.name, target, source)
+    return GeneratedCode(source, path, _import(path), program.counts)
+
+
+def cache_directory() -> Path:
+    """Where generated code is kept."""
+    chosen = os.environ.get("PAYLOADFIELD_CACHE")
+    if chosen:
+        return Path(chosen)
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("payloadfield"))
+
+
+def make_program(mechanism: Mechanism) -> Program:
+    """Derive, eliminate and lower: everything but the printing."""
+    cells, voxel, bath = CellKernels(mechanism), FieldKernels(mechanism, "voxel"), FieldKernels(mechanism, "bath")
+    functions = tuple(_lowered(item) for item in (*cells.functions(), *voxel.functions(), *bath.functions()))
+    constants = {
+        "FIELDS": mechanism.field_names,
+        "STATES": mechanism.state_names,
+        "EXCHANGED": cells.exchanged,
+        "N_LU": cells.plan.n_lu,
+        "SCHUR_PAIRS": cells.schur_pairs,
+        "VOXEL_PAIRS": voxel.pairs,
+        "BATH_PAIRS": bath.pairs,
+    }
+    counts = {"n_jacobian": cells.plan.n_nonzero, "n_lu": cells.plan.n_lu}
+    for function in functions:
+        counts[f"flops_{function.name}"] = sum(_flops(kernel, at_entry=False) for kernel in function.kernels)
+        counts[f"flops_{function.name}_entry"] = sum(_flops(kernel, at_entry=True) for kernel in function.kernels)
+    return Program(mechanism, functions, constants, counts)
+
+
+def print_program(program: Program, target: str) -> str:
+    """The source of a module for one target."""
+    printer, mechanism = TARGETS[target], program.mechanism
+    lines = Lines()
+    lines.put(f'"""Mechanism {_one_line(mechanism.name)!r} for {target}: generated, do not edit.')
+    lines.put()
+    lines.put(f"From {_one_line(mechanism.file)}, sha256 {mechanism.digest}, by generator {GENERATOR}.")
+    lines.put("Fields in nM, states in molecules, lengths in um, times in s; arrays are float64 and C-contiguous.")
+    lines.put('"""')
+    lines.put(printer.PREAMBLE.rstrip())
+    lines.put()
+    _print_constants(program, lines)
+    if _uses_hill(program):
+        lines.put()
+        lines.put(printer.HELPERS.rstrip())
+    names = Names([*mechanism.field_names, *mechanism.state_names, *(item.name for item in mechanism.parameters)])
+    for function in program.functions:
+        printer.print_function(function, names, lines)
+    return lines.text()
+
+
+def _uses_hill(program: Program) -> bool:
+    return any(
+        isinstance(node, Call) and node.op in ("hill", "hill_slope")
+        for function in program.functions
+        for kernel in function.kernels
+        for block in (*kernel.blocks, Block(STUDY, kernel.prelude))
+        for statement in block.statements
+        for node in walk(statement.value)
+    )
+
+
+def _one_line(text: str) -> str:
+    return "".join(character if character.isprintable() and character not in "\\\"'" else "?" for character in text)[:80]
+
+
+def _print_constants(program: Program, lines: Lines) -> None:
+    lines.put(f"N_A = {AVOGADRO_NM_UM3!r}  # molecules per nM um^3")
+    for name, value in program.constants.items():
+        lines.put(f"{name} = {value!r}")
+    lines.put(f"CELL_CHUNK = {CELL_CHUNK}")
+    lines.put(f"VOXEL_CHUNK = {VOXEL_CHUNK}")
+
+
+def _lowered(function: Function) -> Function:
+    kernels = tuple(lower(kernel) for kernel in function.kernels)
+    return Function(function.name, function.doc, function.arguments, kernels, function.selector)
+
+
+def _flops(kernel: Kernel, at_entry: bool) -> int:
+    """Operations per cell, or per footprint entry."""
+    chosen = [block for block in kernel.blocks if (block.level == ENTRY) == at_entry]
+    return sum(_operations(item.value) for block in chosen for item in block.statements)
+
+
+def _operations(expr: Expr) -> int:
+    if not isinstance(expr, Call):
+        return 0
+    own = Counter({"+": len(expr.args) - 1, "*": len(expr.args) - 1}).get(expr.op, 1)
+    return own + sum(_operations(arg) for arg in expr.args)
+
+
+def _write_once(name: str, target: str, source: str) -> Path:
+    """The file with this source; written under a temporary name and moved, so that no half of it is ever read."""
+    key = hashlib.sha256(source.encode()).hexdigest()[:16]
+    stem = "".join(character if character.isalnum() and character.isascii() else "_" for character in name)[:40]
+    directory = cache_directory() / "mechanisms"
+    path = directory / f"{stem}_{target}_{key}.py"
+    try:
+        if path.is_file() and path.read_text(encoding="utf-8") == source:
+            return path
+        directory.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=directory, suffix=".tmp")
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(source)
+        os.replace(temporary, path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise MechanismError(
+            f"generated code cannot be kept in {directory}: {error}; set PAYLOADFIELD_CACHE to a directory that can be written"
+        ) from error
+    return path
+
+
+def _import(path: Path) -> ModuleType:
+    name = f"payloadfield_generated_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
