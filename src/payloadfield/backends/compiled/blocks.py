@@ -1,0 +1,137 @@
+"""Whole-array operations of the compiled backend, serial or over threads, in the same order either way."""
+# mypy: disable-error-code="no-untyped-def"
+
+from __future__ import annotations
+
+from functools import cache
+from types import SimpleNamespace
+
+import numpy as np
+from numba import njit, prange
+
+from payloadfield.backends.compiled import stencil, vectors
+
+BLOCK = vectors.BLOCK
+_OPTIONS = {"cache": True, "error_model": "numpy"}
+
+
+@njit(**_OPTIONS)
+def _n_blocks(n):
+    return (n + BLOCK - 1) // BLOCK
+
+
+@njit(**_OPTIONS)
+def add_product(out, a, b, factor):
+    """out += factor a b."""
+    for i in range(out.size):
+        out[i] += factor * a[i] * b[i]
+
+
+@njit(**_OPTIONS)
+def gather(entries, factor, touched_voxel, touched_start, touched_entry, out):
+    """out[voxel] += factor * sum of the entries there, in a fixed order."""
+    for k in range(touched_voxel.size):
+        total = 0.0
+        for j in range(touched_start[k], touched_start[k + 1]):
+            total += entries[touched_entry[j]]
+        out[touched_voxel[k]] += factor * total
+
+
+@njit(**_OPTIONS)
+def add_bath_flux(voxel, conductance, value, bath, out):
+    """out += g_bath (bath - u) at the voxels that touch the bath."""
+    for k in range(voxel.size):
+        out[voxel[k]] += conductance[k] * (bath - value[voxel[k]])
+
+
+@njit(**_OPTIONS)
+def bath_inflow(voxel, conductance, value, bath):
+    """sum g_bath (bath - u)."""
+    total = 0.0
+    for k in range(voxel.size):
+        total += conductance[k] * (bath - value[voxel[k]])
+    return total
+
+
+@njit(**_OPTIONS)
+def set_zeroth(sg, capacity, extra, out):
+    """out = sg C + extra."""
+    for i in range(out.size):
+        out[i] = sg * capacity[i] + extra[i]
+
+
+@njit(**_OPTIONS)
+def state_error_norms(error, old, new, floor, out):
+    """Root mean square over the cells of error / (floor + max(|old|, |new|)), for each state."""
+    n_states, n_cells = error.shape
+    for s in range(n_states):
+        total = 0.0
+        for c in range(n_cells):
+            relative = error[s, c] / (floor[s] + max(abs(old[s, c]), abs(new[s, c])))
+            total += relative * relative
+        out[s] = np.sqrt(total / n_cells)
+
+
+@cache
+def make_operations(parallel: bool):  # type: ignore[no-untyped-def]
+    """The operations that large problems share among threads."""
+
+    @njit(parallel=parallel, **_OPTIONS)
+    def dot(a, b, partial):
+        if parallel:
+            pass  # read from the closure: tells the two variants apart in Numba's cache
+        n = a.size
+        for k in prange(_n_blocks(n)):
+            partial[k] = vectors.dot(k * BLOCK, min(n, (k + 1) * BLOCK), a, b)
+        return vectors.total(0, _n_blocks(n), partial)
+
+    @njit(parallel=parallel, **_OPTIONS)
+    def total(a, partial):
+        if parallel:
+            pass
+        n = a.size
+        for k in prange(_n_blocks(n)):
+            partial[k] = vectors.total(k * BLOCK, min(n, (k + 1) * BLOCK), a)
+        return vectors.total(0, _n_blocks(n), partial)
+
+    @njit(parallel=parallel, **_OPTIONS)
+    def weighted_square(capacity, error, old, new, floor, partial):
+        if parallel:
+            pass
+        n = error.size
+        for k in prange(_n_blocks(n)):
+            partial[k] = vectors.weighted_square(k * BLOCK, min(n, (k + 1) * BLOCK), capacity, error, old, new, floor)
+        return vectors.total(0, _n_blocks(n), partial)
+
+    @njit(parallel=parallel, **_OPTIONS)
+    def combine(out, base, terms, coefficients):
+        if parallel:
+            pass
+        n = out.size
+        for k in prange(_n_blocks(n)):
+            vectors.combine(k * BLOCK, min(n, (k + 1) * BLOCK), out, base, terms, coefficients)
+
+    @njit(parallel=parallel, **_OPTIONS)
+    def stage_rhs(chunks, segments, g, D, capacity, value, terms, coefficients, out):
+        if parallel:
+            pass
+        n = out.size
+        for k in prange(_n_blocks(n)):
+            vectors.accumulate(k * BLOCK, min(n, (k + 1) * BLOCK), capacity, terms, coefficients, out)
+        for k in prange(chunks.size - 1):
+            stencil.divergence(chunks[k], chunks[k + 1], segments, g, D, value, out)
+
+    @njit(parallel=parallel, **_OPTIONS)
+    def residual(chunks, segments, g, D, zeroth, rhs, value, out):
+        if parallel:
+            pass
+        n = out.size
+        for k in prange(chunks.size - 1):
+            stencil.apply(chunks[k], chunks[k + 1], segments, g, D, zeroth, value, out)
+        for k in prange(_n_blocks(n)):
+            for i in range(k * BLOCK, min(n, (k + 1) * BLOCK)):
+                out[i] = rhs[i] - out[i]
+
+    return SimpleNamespace(
+        dot=dot, total=total, weighted_square=weighted_square, combine=combine, stage_rhs=stage_rhs, residual=residual
+    )

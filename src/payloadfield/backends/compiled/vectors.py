@@ -1,0 +1,129 @@
+"""Vector kernels over one block of indices [lo, hi): one equation each, compiled by Numba.
+
+Sums may be reassociated inside a block (so that they vectorise); blocks are combined in order, so that a result does
+not depend on the number of threads.
+"""
+# mypy: disable-error-code="no-untyped-def"
+
+from __future__ import annotations
+
+from numba import njit
+
+BLOCK = 8192
+"""Voxels of one block of a vector operation."""
+
+_OPTIONS = {"cache": True, "error_model": "numpy"}
+_SUM = {"cache": True, "error_model": "numpy", "fastmath": {"reassoc"}}
+
+
+@njit(**_SUM)
+def dot(lo, hi, a, b):
+    """sum a b."""
+    total = 0.0
+    for i in range(lo, hi):
+        total += a[i] * b[i]
+    return total
+
+
+@njit(**_SUM)
+def total(lo, hi, a):
+    """sum a."""
+    value = 0.0
+    for i in range(lo, hi):
+        value += a[i]
+    return value
+
+
+@njit(**_OPTIONS)
+def largest(lo, hi, a):
+    """max |a|."""
+    value = 0.0
+    for i in range(lo, hi):
+        value = max(value, abs(a[i]))
+    return value
+
+
+@njit(**_OPTIONS)
+def narrow(lo, hi, a, factor, out):
+    """out = factor a, in the precision of out."""
+    for i in range(lo, hi):
+        out[i] = factor * a[i]
+
+
+@njit(**_SUM)
+def widen_dot(lo, hi, narrow_z, factor, r, z):
+    """z = factor narrow_z in double precision; returns sum r z."""
+    value = 0.0
+    for i in range(lo, hi):
+        z[i] = factor * narrow_z[i]
+        value += r[i] * z[i]
+    return value
+
+
+@njit(**_OPTIONS)
+def direction(lo, hi, z, beta, p):
+    """p = z + beta p."""
+    for i in range(lo, hi):
+        p[i] = z[i] + beta * p[i]
+
+
+@njit(**_SUM)
+def advance(lo, hi, step, p, image, x, r):
+    """x += step p, r -= step A p; returns sum r^2."""
+    value = 0.0
+    for i in range(lo, hi):
+        x[i] += step * p[i]
+        r[i] -= step * image[i]
+        value += r[i] * r[i]
+    return value
+
+
+@njit(**_SUM)
+def weighted_square(lo, hi, capacity, error, old, new, floor):
+    """sum C (error / (floor + max(|old|, |new|)))^2."""
+    value = 0.0
+    for i in range(lo, hi):
+        relative = error[i] / (floor + max(abs(old[i]), abs(new[i])))
+        value += capacity[i] * relative * relative
+    return value
+
+
+@njit(**_OPTIONS)
+def accumulate(lo, hi, capacity, terms, coefficients, out):
+    """out = C sum_k coefficients[k] terms[k]; at most three terms, the earlier stages of a step."""
+    k = terms.shape[0]
+    if k == 0:
+        for i in range(lo, hi):
+            out[i] = 0.0
+    elif k == 1:
+        for i in range(lo, hi):
+            out[i] = capacity[i] * (coefficients[0] * terms[0, i])
+    elif k == 2:
+        for i in range(lo, hi):
+            out[i] = capacity[i] * (coefficients[0] * terms[0, i] + coefficients[1] * terms[1, i])
+    else:
+        for i in range(lo, hi):
+            history = coefficients[0] * terms[0, i] + coefficients[1] * terms[1, i] + coefficients[2] * terms[2, i]
+            out[i] = capacity[i] * history
+
+
+@njit(**_OPTIONS)
+def combine(lo, hi, out, base, terms, coefficients):
+    """out = base + sum_k coefficients[k] terms[k]; an empty base is zero, at most four terms."""
+    k = terms.shape[0]
+    zero = base.size == 0
+    for i in range(lo, hi):
+        out[i] = 0.0 if zero else base[i]
+    if k == 1:
+        for i in range(lo, hi):
+            out[i] += coefficients[0] * terms[0, i]
+    elif k == 2:
+        for i in range(lo, hi):
+            out[i] += coefficients[0] * terms[0, i] + coefficients[1] * terms[1, i]
+    elif k == 3:
+        for i in range(lo, hi):
+            out[i] += coefficients[0] * terms[0, i] + coefficients[1] * terms[1, i] + coefficients[2] * terms[2, i]
+    elif k == 4:
+        for i in range(lo, hi):
+            early = coefficients[0] * terms[0, i] + coefficients[1] * terms[1, i]
+            out[i] += early + coefficients[2] * terms[2, i] + coefficients[3] * terms[3, i]

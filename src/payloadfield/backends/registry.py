@@ -1,0 +1,44 @@
+"""Backends by name, made lazily so that an absent library costs nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from payloadfield.backends.base import Backend
+from payloadfield.backends.plan import Plan
+from payloadfield.errors import BackendError
+from payloadfield.mechanism import generate
+
+BACKENDS = ("numpy", "numba")
+
+
+def resolve(name: str) -> tuple[str, str]:
+    """The backend that a name stands for, and why: "auto" takes the fastest one at hand."""
+    if name == "auto":
+        return "numba", "auto: Numba is the default on a CPU; the GPU backend is not part of this version"
+    if name in BACKENDS:
+        return name, "asked for by name"
+    allowed = ", ".join(("auto", *BACKENDS))
+    raise BackendError(
+        f"backend {name!r} is not available in this version of payloadfield; allowed: {allowed}. "
+        "Use --backend numba, or see `payloadfield devices`."
+    )
+
+
+def make_backend(name: str, plan: Plan, settings: Any) -> Backend:
+    """The backend of a name ("auto" allowed) with a plan's data; settings: the study's solver settings."""
+    resolved, _ = resolve(name)
+    code = generate(plan.mechanism, resolved).module
+    tolerance = linear_tolerance(settings.rtol)
+    if resolved == "numba":
+        from payloadfield.backends.compiled import CompiledBackend
+
+        return CompiledBackend(plan, settings.precision, tolerance, code, threads=settings.threads)
+    from payloadfield.backends.reference import ReferenceBackend
+
+    return ReferenceBackend(plan, settings.precision, tolerance, code)
+
+
+def linear_tolerance(rtol: float) -> float:
+    """Residual, relative to the right-hand side, above which a solve goes on past its fixed iterations."""
+    return min(1e-2, 10.0 * rtol)

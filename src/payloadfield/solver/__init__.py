@@ -1,0 +1,6 @@
+"""The solver: a study lowered to a plan, advanced by a Rosenbrock-W method over the operations of a backend."""
+
+from payloadfield.solver.simulation import Simulation, StepRecord
+from payloadfield.solver.state import State
+
+__all__ = ["Simulation", "State", "StepRecord"]

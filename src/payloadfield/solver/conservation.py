@@ -1,0 +1,73 @@
+"""Conservation to round-off: the shift of each connected pocket that closes the books of an unconverged solve.
+
+An elliptic solve stopped early leaves a residual r. Adding to the solution, on each pocket p, the constant d_p that
+makes the residuals of the pocket sum to zero restores the balance without another solve. Diffusion does not see
+constants, so with K_p the sum over the pocket of the zeroth-order terms, G_p of its bath conductances, B the diagonal of
+a finite bath and R the residual sums,
+    K_p d_p - G_p e = R_p,      B e - sum_p G_p d_p = R_bath;
+fields that depend on each other in a loop are shifted together, coupled by the sums of their cross terms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.linalg import splu
+
+_Floats = NDArray[np.float64]
+_Entries = list[tuple[_Floats, NDArray[np.int64], NDArray[np.int64]]]
+
+
+class PocketSystem:
+    """The small linear system of the shifts of one group of fields, factored once per step.
+
+    Unknowns: the shifts of the pockets of each field of the group in turn, then, if the bath is finite, its shift for
+    each field.
+    """
+
+    def __init__(self, n_pockets: Sequence[int], *, finite_bath: bool) -> None:
+        self._start = np.concatenate([[0], np.cumsum(n_pockets)]).astype(np.int64)
+        self._n_fields = len(n_pockets)
+        self._finite_bath = finite_bath
+        self._size = int(self._start[-1]) + (self._n_fields if finite_bath else 0)
+        self._entries: _Entries = []
+
+    def add_field(self, k: int, diagonal: _Floats) -> None:
+        """Add the pocket sums of field k's own zeroth-order terms, (P,)."""
+        rows = self._start[k] + np.arange(len(diagonal))
+        self._entries.append((diagonal, rows, rows))
+
+    def add_coupling(
+        self, k: int, j: int, values: _Floats, pocket_k: NDArray[np.int32], pocket_j: NDArray[np.int32]
+    ) -> None:
+        """Add the cross terms of field k with field j given per voxel: the loss in k per unit of j."""
+        self._entries.append((values, self._start[k] + pocket_k.astype(np.int64), self._start[j] + pocket_j))
+
+    def add_bath(self, k: int, diagonal: float, pocket_conductance: _Floats, couplings: Mapping[int, float]) -> None:
+        """Add the bath's row and column of field k: its diagonal B, G of each pocket, losses per unit of bath field j."""
+        bath = int(self._start[-1])
+        rows = self._start[k] + np.arange(len(pocket_conductance))
+        column = np.full(len(rows), bath + k)
+        self._entries.append((-pocket_conductance, rows, column))
+        self._entries.append((-pocket_conductance, column, rows))
+        self._entries.append((np.array([diagonal]), np.array([bath + k]), np.array([bath + k])))
+        for j, value in couplings.items():
+            self._entries.append((np.array([value]), np.array([bath + k]), np.array([bath + j])))
+
+    def factor(self) -> None:
+        """Assemble and factor the matrix."""
+        values, rows, columns = (np.concatenate([entry[i] for entry in self._entries]) for i in range(3))
+        matrix = sparse.coo_array((values, (rows, columns)), shape=(self._size, self._size)).tocsc()
+        self._single = float(matrix[0, 0]) if self._size == 1 else None
+        self._factors = None if self._size == 1 else splu(matrix)
+
+    def solve(self, residuals: Sequence[_Floats], bath_residuals: Sequence[float]) -> tuple[list[_Floats], _Floats]:
+        """Shifts of each field's pockets, and of the bath of each field (zeros if infinite)."""
+        right = np.concatenate([*residuals, np.asarray(bath_residuals if self._finite_bath else [], float)])
+        solution = right / self._single if self._factors is None else self._factors.solve(right)
+        shifts = [solution[self._start[k] : self._start[k + 1]] for k in range(self._n_fields)]
+        bath = solution[self._start[-1] :] if self._finite_bath else np.zeros(self._n_fields)
+        return shifts, bath

@@ -1,0 +1,368 @@
+"""One step of the Rosenbrock-W method without splitting: cells eliminated, then one elliptic problem per field.
+
+Each stage solves (I / (gamma dt) - J) U = rhs with U the increments of fields, bath, cells and losses together:
+(a) the states of each cell are eliminated through its own Jacobian, which adds to the diagonal and the right-hand
+    side of the voxels of its footprint;
+(b) the fields are solved in dependency order, a loop of fields by repeated sweeps; a finite bath borders the system;
+(c) every pocket is shifted so that its residuals sum to zero (conservation.py);
+(d) cells, then losses and the inflow from the bath, follow by back-substitution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from payloadfield.backends.base import Backend
+from payloadfield.backends.plan import Plan
+from payloadfield.solver.conservation import PocketSystem
+from payloadfield.solver.state import ARRAYS, State
+from payloadfield.solver.tableau import Tableau, make_ros34pw2
+from payloadfield.units import AVOGADRO_NM_UM3
+
+LOOP_SWEEPS = 2
+"""Sweeps over fields that depend on each other in a loop."""
+
+_Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class StepStatistics:
+    """What one attempted step took: conjugate-gradient iterations in all, and the largest residual left."""
+
+    iterations: int
+    worst_residual: float
+
+
+class Stepper:
+    """Attempts one step from a state; holds all work arrays, allocated once."""
+
+    def __init__(self, plan: Plan, backend: Backend) -> None:
+        self.plan, self.backend, self.code = plan, backend, backend.code
+        self.tableau: Tableau = make_ros34pw2()
+        empty, n_stages = State.zeros(plan), self.tableau.n_stages
+        self._increments = {name: np.zeros((n_stages, *a.shape)) for name, a in empty.arrays().items()}
+        self._value, self._base, self.error = State.zeros(plan), State.zeros(plan), State.zeros(plan)
+        self._rates = np.zeros_like(empty.fields)
+        self._field_rhs = np.zeros_like(empty.fields)
+        self._rhs, self._extra, self._shift = (np.zeros(plan.n_open) for _ in range(3))
+        self._allocate_cells()
+        self._allocate_bath()
+
+    def _allocate_cells(self) -> None:
+        plan, code = self.plan, self.code
+        n_cells, n_entries = plan.cells.n_cells, len(plan.cells.entry_voxel)
+        self._has_cells = n_cells > 0
+        self._exchanged = {int(f): k for k, f in enumerate(code.EXCHANGED)} if self._has_cells else {}
+        self._lu = np.zeros((code.N_LU, n_cells))
+        self._entry_source = np.zeros((len(code.EXCHANGED), n_entries))
+        self._entry_schur = np.zeros((len(code.SCHUR_PAIRS), n_entries))
+        self._entry = np.zeros(n_entries)
+        self._cell_rates = np.zeros((plan.n_states, n_cells))
+        self._cell_rhs = np.zeros((plan.n_states, n_cells))
+        self._voxel_jacobian = np.zeros((len(code.VOXEL_PAIRS), plan.n_open))
+        self._schur_row = {pair: k for k, pair in enumerate(code.SCHUR_PAIRS)} if self._has_cells else {}
+        self._voxel_row = {pair: k for k, pair in enumerate(code.VOXEL_PAIRS)}
+
+    def _allocate_bath(self) -> None:
+        plan = self.plan
+        self._finite = plan.bath.is_finite
+        self._bath_capacity = np.array([[plan.bath.volume if self._finite else 0.0]])
+        self._bath_index = np.zeros(plan.n_fields, np.int64)
+        self._bath_rates = np.zeros((plan.n_fields, 1))
+        self._bath_jacobian = np.zeros((len(self.code.BATH_PAIRS), 1))
+        self._bath_row = {pair: k for k, pair in enumerate(self.code.BATH_PAIRS)}
+        self._bath_rhs = np.zeros(plan.n_fields)
+        self._bath_diagonal = np.zeros(plan.n_fields)
+        self._border = np.zeros((plan.n_fields, plan.n_open)) if self._finite else None
+        self._border_dot = np.zeros(plan.n_fields)
+        self._border_residual: list[_Floats] = [np.zeros(1)] * plan.n_fields
+        self._conductance_sum = plan.bath.conductance.sum(axis=1)
+
+    # -- the step -----------------------------------------------------------------------------------------------
+
+    def attempt(self, state: State, dt: float, new: State) -> StepStatistics:
+        """Advance `state` by dt [s] into `new`; the difference to the embedded solution goes to `self.error`."""
+        self._iterations, self._worst = 0, 0.0
+        self._linearise(state, 1.0 / (self.tableau.gamma * dt))
+        for stage in range(self.tableau.n_stages):
+            self._solve_stage(stage, state, dt)
+        for name in ARRAYS:
+            increments = self._increments[name]
+            self.backend.combine(getattr(new, name), getattr(state, name), increments, self.tableau.m)
+            self.backend.combine(getattr(self.error, name), None, increments, self.tableau.error)
+        new.time = state.time + dt
+        return StepStatistics(self._iterations, self._worst)
+
+    def memory(self) -> dict[str, _Floats]:
+        """What the stepper carries from step to step besides the state: the start of the bordering solves."""
+        return {} if self._border is None else {"border": self._border.copy()}
+
+    def restore(self, memory: dict[str, _Floats]) -> None:
+        """Take back what `memory` gave."""
+        if self._border is not None:
+            self._border[...] = memory["border"]
+
+    def _cell_arguments(self, fields: _Floats, states: _Floats) -> tuple[_Floats | NDArray[np.int64], ...]:
+        cells, plan = self.plan.cells, self.plan
+        footprint = (cells.entry_start, cells.entry_voxel, cells.entry_weight)
+        return (fields, states, plan.parameters, plan.cell_parameters, *footprint)
+
+    # -- linearisation ------------------------------------------------------------------------------------------
+
+    def _linearise(self, state: State, sg: float) -> None:
+        """Jacobians at the clamped state, factored cells, elliptic operators and pocket systems for 1/(gamma dt)."""
+        plan, code, backend = self.plan, self.code, self.backend
+        self._sg = sg
+        for name in ("fields", "states", "bath"):
+            backend.clamp(getattr(self._base, name), getattr(state, name))
+        if self._voxel_row:
+            code.voxel_jacobian(
+                self._base.fields, plan.parameters, plan.capacity, plan.capacity_index, self._voxel_jacobian
+            )
+        if self._has_cells:
+            arguments = self._cell_arguments(self._base.fields, self._base.states)
+            code.cell_factor(*arguments, sg, self._lu, self._entry_schur)
+        if self._finite:
+            code.bath_jacobian(
+                self._base.bath[:, None], plan.parameters, self._bath_capacity, self._bath_index, self._bath_jacobian
+            )
+        for field in range(plan.n_fields):
+            self._set_operator(field)
+        self._systems = [self._pocket_system(group) for group in plan.mechanism.field_groups]
+
+    def _coupling(self, field: int, other: int, out: _Floats) -> bool:
+        """Loss of a field per unit of another through reactions in voxels and through the cells, per voxel."""
+        pair = (field, other)
+        out[...] = 0.0
+        if pair in self._voxel_row:
+            out -= self._voxel_jacobian[self._voxel_row[pair]]
+        if pair in self._schur_row:
+            self.backend.gather(self._entry_schur[self._schur_row[pair]], 1.0 / AVOGADRO_NM_UM3, out)
+        return pair in self._voxel_row or pair in self._schur_row
+
+    def _set_operator(self, field: int) -> None:
+        self._coupling(field, field, self._extra)
+        self.backend.set_operator(field, self._sg, self._extra)
+        if self._finite:
+            self._set_border(field)
+
+    def _set_border(self, field: int) -> None:
+        """z = A^-1 g_bath, started from the last step's: how the field answers to its bath."""
+        assert self._border is not None
+        pair = (field, field)
+        loss = self._bath_jacobian[self._bath_row[pair], 0] if pair in self._bath_row else 0.0
+        volume = self.plan.bath.volume
+        self._bath_diagonal[field] = self._sg * volume + self._conductance_sum[field] - loss
+        self.backend.bath_coupling(field, self._rhs)
+        self.backend.solve(field, self._rhs, self._border[field], warm=True)
+        self._border_dot[field] = self._bath_dot(field, self._border[field])
+        self._border_residual[field] = self.backend.pocket_sums(field, self.backend.residual)
+
+    def _bath_dot(self, field: int, value: _Floats) -> float:
+        """sum g_bath u."""
+        return -self.backend.bath_inflow(field, value, 0.0)
+
+    def _pocket_system(self, group: tuple[int, ...]) -> PocketSystem:
+        """The shifts' system of one group of fields."""
+        plan, backend = self.plan, self.backend
+        system = PocketSystem([plan.group(f).n_pockets for f in group], finite_bath=self._finite)
+        for k, f in enumerate(group):
+            system.add_field(k, backend.diagonal_sums(f))
+            for j, g in enumerate(group):
+                if g != f and self._coupling(f, g, self._extra):
+                    system.add_coupling(k, j, self._extra.copy(), plan.group(f).pocket, plan.group(g).pocket)
+            if self._finite:
+                self._add_bath(system, group, k)
+        system.factor()
+        return system
+
+    def _add_bath(self, system: PocketSystem, group: tuple[int, ...], k: int) -> None:
+        f = group[k]
+        self.backend.bath_coupling(f, self._extra)
+        couplings = {
+            j: -float(self._bath_jacobian[self._bath_row[f, g], 0])
+            for j, g in enumerate(group)
+            if g != f and (f, g) in self._bath_row
+        }
+        system.add_bath(k, self._bath_diagonal[f], self.backend.pocket_sums(f, self._extra), couplings)
+
+    # -- one stage ----------------------------------------------------------------------------------------------
+
+    def _solve_stage(self, stage: int, state: State, dt: float) -> None:
+        for name in ARRAYS:
+            terms = self._increments[name][:stage]
+            coefficients = self.tableau.a[stage, :stage]
+            self.backend.combine(getattr(self._value, name), getattr(state, name), terms, coefficients)
+        self._history = self.tableau.c[stage, :stage] / dt
+        self._evaluate(stage)
+        for group, system in zip(self.plan.mechanism.field_groups, self._systems, strict=True):
+            self._solve_group(stage, group, system)
+        if self._has_cells:
+            self.code.cell_solve(self._lu, self._cell_rhs, self._increments["states"][stage])
+        self._solve_losses(stage)
+
+    def _evaluate(self, stage: int) -> None:
+        """Right-hand sides of fields, cells and bath at the stage's value, with the history of earlier stages."""
+        plan, backend, value = self.plan, self.backend, self._value
+        self.code.voxel_rates(value.fields, plan.parameters, plan.capacity, plan.capacity_index, self._rates)
+        if self._has_cells:
+            arguments = self._cell_arguments(value.fields, value.states)
+            self.code.cell_rates(*arguments, self._cell_rates, self._entry_source)
+            backend.combine(self._cell_rhs, self._cell_rates, self._increments["states"][:stage], self._history)
+        for field in range(plan.n_fields):
+            rhs, terms = self._field_rhs[field], self._increments["fields"][:stage, field]
+            backend.stage_rhs(field, value.fields[field], float(value.bath[field]), terms, self._history, rhs)
+            rhs += self._rates[field]
+            if field in self._exchanged:
+                backend.gather(self._entry_source[self._exchanged[field]], 1.0 / AVOGADRO_NM_UM3, rhs)
+        if self._finite:
+            self._evaluate_bath(stage)
+
+    def _evaluate_bath(self, stage: int) -> None:
+        plan, value = self.plan, self._value
+        self.code.bath_rates(
+            value.bath[:, None], plan.parameters, self._bath_capacity, self._bath_index, self._bath_rates
+        )
+        history = self._history @ self._increments["bath"][:stage] if stage else 0.0
+        inflow = [self.backend.bath_inflow(f, value.fields[f], float(value.bath[f])) for f in range(plan.n_fields)]
+        self._bath_rhs[...] = self._bath_rates[:, 0] + plan.bath.volume * history - np.array(inflow)
+
+    def _solve_group(self, stage: int, group: tuple[int, ...], system: PocketSystem) -> None:
+        """Solve a group of fields for their increments, and shift their pockets so that the books close."""
+        increments, bath = self._increments["fields"][stage], self._increments["bath"][stage]
+        for field in group:
+            increments[field] = 0.0
+            bath[field] = 0.0
+        sums, bath_sums = self._sweep(group, increments, bath)
+        shifts, bath_shifts = system.solve(sums, bath_sums)
+        for field, shift, bath_shift in zip(group, shifts, bath_shifts, strict=True):
+            self._shift[...] = 0.0
+            self.backend.shift_pockets(field, shift, self._shift)
+            increments[field] += self._shift
+            bath[field] += bath_shift
+            self._absorb(field, self._shift, 1.0)
+
+    def _sweep(
+        self, group: tuple[int, ...], increments: _Floats, bath: _Floats
+    ) -> tuple[list[_Floats], list[float]]:
+        """Sweep over the fields of a group; pocket and bath sums of the residuals that are left."""
+        loop = len(group) > 1
+        sums: list[_Floats] = []
+        for sweep in range(LOOP_SWEEPS if loop else 1):
+            sums = []
+            for field in group:
+                if sweep:
+                    self._absorb(field, increments[field], -1.0)
+                sums.append(self._solve_field(field, increments, bath, warm=sweep > 0))
+                self._absorb(field, increments[field], 1.0)
+        if loop:
+            sums = [self._residual_sums(field, increments) for field in group]
+            sums = [s + bath[f] * self._bath_pockets(f) for f, s in zip(group, sums, strict=True)]
+        return sums, [self._bath_residual(f, increments, bath) for f in group]
+
+    def _bath_pockets(self, field: int) -> _Floats | float:
+        """Pocket sums of the bath conductances, where the bath is an unknown."""
+        if not self._finite:
+            return 0.0
+        self.backend.bath_coupling(field, self._extra)
+        return self.backend.pocket_sums(field, self._extra)
+
+    def _load_rhs(self, field: int, increments: _Floats) -> None:
+        """Right-hand side of a field: its own, what other fields' increments do to it, and what the cells answer."""
+        rhs = self._rhs
+        rhs[...] = self._field_rhs[field]
+        for (f, g), row in self._voxel_row.items():
+            if f == field and g != field:
+                self.backend.add_product(rhs, self._voxel_jacobian[row], increments[g], 1.0)
+        if field in self._exchanged:
+            arguments = self._cell_arguments(self._base.fields, self._base.states)
+            self.code.cell_respond(*arguments, self._lu, self._cell_rhs, self._exchanged[field], self._entry)
+            self.backend.gather(self._entry, 1.0 / AVOGADRO_NM_UM3, rhs)
+
+    def _solve_field(self, field: int, increments: _Floats, bath: _Floats, *, warm: bool) -> _Floats:
+        """Solve one field, bordered by its bath if that is finite; pocket sums of the residual."""
+        self._load_rhs(field, increments)
+        out = increments[field]
+        if warm and self._border is not None:
+            out -= bath[field] * self._border[field]
+        report = self.backend.solve(field, self._rhs, out, warm=warm)
+        self._iterations += report.iterations
+        self._worst = max(self._worst, report.relative_residual)
+        sums = self.backend.pocket_sums(field, self.backend.residual)
+        if self._border is not None:
+            right = self._bath_right(field, bath) + self._bath_dot(field, out)
+            bath[field] = right / (self._bath_diagonal[field] - self._border_dot[field])
+            out += bath[field] * self._border[field]
+            sums = sums + bath[field] * self._border_residual[field]
+        return sums
+
+    def _residual_sums(self, field: int, increments: _Floats) -> _Floats:
+        """Pocket sums of the residual of a field at the final increments of all fields of its loop."""
+        self._absorb(field, increments[field], -1.0)
+        self._load_rhs(field, increments)
+        self._absorb(field, increments[field], 1.0)
+        self.backend.compute_residual(field, self._rhs, increments[field])
+        return self.backend.pocket_sums(field, self.backend.residual)
+
+    def _bath_right(self, field: int, bath: _Floats) -> float:
+        """Right-hand side of the bath's equation of a field, with the couplings to other fields of the bath."""
+        coupled = [
+            self._bath_jacobian[row, 0] * bath[g] for (f, g), row in self._bath_row.items() if f == field and g != f
+        ]
+        return float(self._bath_rhs[field] + sum(coupled))
+
+    def _bath_residual(self, field: int, increments: _Floats, bath: _Floats) -> float:
+        """Residual of the bath's equation: r_b - B u_b + g . u."""
+        if not self._finite:
+            return 0.0
+        inside = self._bath_dot(field, increments[field])
+        return float(self._bath_right(field, bath) - self._bath_diagonal[field] * bath[field] + inside)
+
+    def _absorb(self, field: int, increment: _Floats, sign: float) -> None:
+        """Add what a field's increment does to the cells to their right-hand side."""
+        if field in self._exchanged:
+            arguments = self._cell_arguments(self._base.fields, self._base.states)
+            self.code.cell_absorb(*arguments, increment, self._exchanged[field], sign, self._cell_rhs)
+
+    # -- losses -------------------------------------------------------------------------------------------------
+
+    def _solve_losses(self, stage: int) -> None:
+        """Increments of the losses and of the inflow from an infinite bath, which nothing depends on."""
+        rate = self._loss_rates(stage)
+        for name, value in (("accumulators", rate), ("inflow", self._inflow_rates(stage))):
+            increments = self._increments[name]
+            history = self._history @ increments[:stage] if stage else 0.0
+            increments[stage] = (value + history) / self._sg
+
+    def _loss_rates(self, stage: int) -> _Floats:
+        plan, code, value, base = self.plan, self.code, self._value, self._base
+        table = (plan.parameters, plan.capacity, plan.capacity_index)
+        bath = (plan.parameters, self._bath_capacity, self._bath_index)
+        increments, part = self._increments, np.zeros(len(plan.mechanism.accumulators))
+        total = np.zeros_like(part)
+        code.voxel_losses(value.fields, *table, part)
+        total += part
+        code.voxel_losses_linear(base.fields, increments["fields"][stage], *table, part)
+        total += part
+        if self._finite:
+            code.bath_losses(value.bath[:, None], *bath, part)
+            total += part
+            code.bath_losses_linear(base.bath[:, None], increments["bath"][stage][:, None], *bath, part)
+            total += part
+        return total
+
+    def _inflow_rates(self, stage: int) -> _Floats:
+        plan, increments = self.plan, self._increments["fields"][stage]
+        if self._finite or not plan.bath.voxel.size:
+            return np.zeros(plan.n_fields)
+        value = self._value
+        return np.array(
+            [
+                self.backend.bath_inflow(f, value.fields[f], float(value.bath[f]))
+                - self._bath_dot(f, increments[f])
+                for f in range(plan.n_fields)
+            ]
+        )

@@ -1,0 +1,257 @@
+"""A run: from event to event and output to output, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from payloadfield.backends.registry import make_backend
+from payloadfield.errors import SolverError
+from payloadfield.solver.accuracy import ErrorNorm
+from payloadfield.solver.controller import Controller
+from payloadfield.solver.discretisation import make_plan
+from payloadfield.solver.ledger import Ledger, LedgerLine
+from payloadfield.solver.rosenbrock import Stepper, StepStatistics
+from payloadfield.solver.state import State
+
+_Floats = NDArray[np.float64]
+
+SMALLEST_STEP = 1e-9
+"""A step below this fraction of the duration means that the integration is stuck."""
+
+ROUNDING = 1e-12
+"""Times closer than this fraction of the duration are the same time."""
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One accepted step: number, time reached and step size [s], scaled error and the quantity that has it, iterations
+    of all its solves, attempts rejected before it, worst relative balance defect by moiety, outputs and event reached.
+    """
+
+    index: int
+    time: float
+    dt: float
+    error: float
+    worst_quantity: str
+    iterations: int
+    worst_residual: float
+    rejected: int
+    balance: dict[str, float]
+    outputs: tuple[int, ...]
+    event: int | None
+
+
+class Simulation:
+    """Advances a study in time on one backend.
+
+    Events at time zero act before the first output; at later times an output shows the state before the event.
+    """
+
+    def __init__(self, study: Any, backend: str | None = None) -> None:
+        self.study = study
+        self.plan = make_plan(study)
+        self.backend = make_backend(backend or study.solver.backend, self.plan, study.solver)
+        self.stepper = Stepper(self.plan, self.backend)
+        self._norm = ErrorNorm(self.plan, self.backend, study)
+        self.controller = Controller(study.solver.first_step, study.solver.max_step)
+        self._state = self._initial_state()
+        self._new = State.zeros(self.plan)
+        self._ledger = Ledger(self.plan, self.backend, self._state)
+        self.n_steps = self.n_rejected = self.n_iterations = 0
+        self._next_event = self._next_output = 0
+        self._norm.remember(self._state)
+        self._act()
+
+    # -- what there is now --------------------------------------------------------------------------------------
+
+    @property
+    def time(self) -> float:
+        """Time reached [s]."""
+        return self._state.time
+
+    @property
+    def state(self) -> State:
+        """A copy of the unknowns."""
+        return self._state.copy()
+
+    @property
+    def ledger(self) -> list[LedgerLine]:
+        """The balance of each moiety now."""
+        return self._ledger.balance(self._state)
+
+    def field_on_grid(self, name: str) -> _Floats:
+        """Concentration of a field on the grid, (nz, ny, nx) [nM], nan in closed voxels."""
+        index = [f.name for f in self.plan.mechanism.fields].index(name)
+        grid = np.full(int(np.prod(self.plan.shape)), np.nan)
+        grid[self.plan.voxel] = self._state.fields[index]
+        return grid.reshape(self.plan.shape)
+
+    def cell_state(self, name: str) -> _Floats:
+        """A state of every cell, (n_cell,)."""
+        index = [s.name for s in self.plan.mechanism.states].index(name)
+        return self._state.states[index].copy()
+
+    # -- time ---------------------------------------------------------------------------------------------------
+
+    def steps(self, until: float | None = None) -> Iterator[StepRecord]:
+        """Advance to `until` [s] (default: the study's duration), yielding each accepted step."""
+        end = self.study.duration if until is None else min(float(until), self.study.duration)
+        while self._before(self.time, end):
+            yield self._advance(end)
+
+    def run(self, until: float | None = None) -> list[StepRecord]:
+        """Advance to `until` [s] and return all steps."""
+        return list(self.steps(until))
+
+    def outputs_now(self) -> tuple[int, ...]:
+        """Indices of the study's output times that are due now and not yet taken; marks them as taken."""
+        times, due = self.study.output.times, []
+        while self._next_output < len(times) and not self._before(self.time, times[self._next_output]):
+            due.append(self._next_output)
+            self._next_output += 1
+        return tuple(due)
+
+    def _before(self, a: float, b: float) -> bool:
+        return a < b - ROUNDING * self.study.duration
+
+    def _initial_state(self) -> State:
+        study, state = self.study, State.zeros(self.plan)
+        state.fields[...] = np.asarray(study.initial_fields, float)[:, None]
+        state.states[...] = study.initial_states
+        state.bath[...] = study.initial_bath
+        return state
+
+    def _target(self, end: float) -> float:
+        """The next time at which a step must land."""
+        times = [end]
+        times += [e.time for e in self.study.schedule[self._next_event : self._next_event + 1]]
+        times += list(self.study.output.times[self._next_output : self._next_output + 1])
+        return min(t for t in times if self._before(self.time, t))
+
+    def _advance(self, end: float) -> StepRecord:
+        target, rejected = self._target(end), 0
+        while True:
+            dt, cut_short = self._choose_step(target)
+            statistics = self.stepper.attempt(self._state, dt, self._new)
+            error, worst = self._norm(self.stepper.error, self._state, self._new)
+            self.n_iterations += statistics.iterations
+            if error <= 1.0:
+                break
+            rejected += 1
+            self.controller.reject(dt, error)
+            if self.controller.proposal < SMALLEST_STEP * self.study.duration:
+                raise self._stuck(worst, error)
+        self.controller.accept(dt, error, cut_short=cut_short)
+        if cut_short and not self._before(self._new.time, target):
+            self._new.time = target
+        self._state, self._new = self._new, self._state
+        self._norm.remember(self._state)
+        return self._record(dt, error, worst, statistics, rejected)
+
+    def _choose_step(self, target: float) -> tuple[float, bool]:
+        """The controller's step, shortened or slightly stretched so that steps land on the target."""
+        left, dt = target - self.time, self.controller.proposal
+        if dt >= 0.9 * left:
+            return left, True
+        if dt > 0.5 * left:
+            return 0.5 * left, True
+        return dt, False
+
+    def _record(
+        self, dt: float, error: float, worst: str, statistics: StepStatistics, rejected: int
+    ) -> StepRecord:
+        self.n_steps += 1
+        self.n_rejected += rejected
+        balance = {line.moiety: line.relative_defect for line in self.ledger}
+        outputs = self.outputs_now()
+        event = self._next_event if self._act() else None
+        return StepRecord(
+            self.n_steps, self.time, dt, error, worst, statistics.iterations, statistics.worst_residual, rejected,
+            balance, outputs, event,
+        )  # fmt: skip
+
+    def _act(self) -> bool:
+        """Carry out the events that are due: a wash replaces part of the bath, then doses set concentrations."""
+        acted = False
+        schedule = self.study.schedule
+        while self._next_event < len(schedule) and not self._before(self.time, schedule[self._next_event].time):
+            event = schedule[self._next_event]
+            before = self._state.bath.copy()
+            washed = event.wash * before
+            after = before - washed
+            for field, concentration in event.dose.items():
+                after[field] = concentration
+            self._state.bath[...] = after
+            self._ledger.change_bath(before, after, washed)
+            self.controller.restart(self.study.solver.first_step)
+            self._next_event += 1
+            acted = True
+        return acted
+
+    # -- trouble ------------------------------------------------------------------------------------------------
+
+    def _stuck(self, worst: str, error: float) -> SolverError:
+        """The error to raise when the step size has shrunk to nothing; the last good state is kept."""
+        place = self._first_non_finite()
+        reason = f"the error of {worst} stays at {error:.3g} times the tolerance"
+        if place is not None:
+            reason = f"{place} is not a finite number"
+        return SolverError(
+            f"the integration stopped at t = {self.time / 3600:.6g} h: {reason}, however short the step "
+            f"(down to {self.controller.proposal:.3g} s). The state at that time is kept. Check rate constants and "
+            "concentrations of that quantity (`payloadfield check`), or a tighter solver.rtol."
+        )
+
+    def _first_non_finite(self) -> str | None:
+        """Name and place of the first value of the attempted step that is not finite."""
+        plan, new = self.plan, self._new
+        for f, field in enumerate(plan.mechanism.fields):
+            bad = np.flatnonzero(~np.isfinite(new.fields[f]))
+            if bad.size:
+                z, y, x = np.unravel_index(plan.voxel[bad[0]], plan.shape)
+                return f"field {field.name} in voxel (x, y, z) = ({x}, {y}, {z}), the first of {bad.size},"
+        for s, state in enumerate(plan.mechanism.states):
+            bad = np.flatnonzero(~np.isfinite(new.states[s]))
+            if bad.size:
+                return f"state {state.name} of cell {bad[0]}, the first of {bad.size},"
+        return None
+
+    # -- continuing ---------------------------------------------------------------------------------------------
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Everything needed to continue bit for bit, as arrays and numbers."""
+        data: dict[str, Any] = {f"state_{k}": v.copy() for k, v in self._state.arrays().items()}
+        data["time"] = self.time
+        data["controller"] = np.array(
+            [self.controller.proposal, self.controller.accepted_dt, self.controller.accepted_error,
+             float(self.controller.just_rejected)]
+        )  # fmt: skip
+        data["counters"] = np.array(
+            [self.n_steps, self.n_rejected, self.n_iterations, self._next_event, self._next_output]
+        )
+        for name in ("dosed", "washed", "handled", "initial"):
+            data[f"ledger_{name}"] = getattr(self._ledger, name).copy()
+        data["seen_fields"], data["seen_states"] = self._norm.seen_fields.copy(), self._norm.seen_states.copy()
+        data.update(self.stepper.memory())
+        return data
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """Continue from what `checkpoint` returned."""
+        for name, array in self._state.arrays().items():
+            array[...] = data[f"state_{name}"]
+        self._state.time = float(data["time"])
+        proposal, dt, error, rejected = (float(v) for v in data["controller"])
+        self.controller.proposal, self.controller.accepted_dt = proposal, dt
+        self.controller.accepted_error, self.controller.just_rejected = error, bool(rejected)
+        counters = [int(v) for v in data["counters"]]
+        self.n_steps, self.n_rejected, self.n_iterations, self._next_event, self._next_output = counters
+        for name in ("dosed", "washed", "handled", "initial"):
+            getattr(self._ledger, name)[...] = data[f"ledger_{name}"]
+        self._norm.seen_fields[...] = data["seen_fields"]
+        self._norm.seen_states[...] = data["seen_states"]
+        self.stepper.restore(data)
