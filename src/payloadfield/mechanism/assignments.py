@@ -1,7 +1,7 @@
 """Kernels as lists of assignments: what every target of the code generator is printed from.
 
-A kernel runs over items (cells or voxels). Its blocks run once per item, or once per entry of the item's footprint; each block is
-straight-line code in single assignment. Levels say how often a value changes: STUDY (never), ITEM, ENTRY.
+A kernel runs over items (cells or voxels). Its blocks run once per item, or once per entry of the item's footprint;
+each block is straight-line code in single assignment. Levels say how often a value changes: STUDY (never), ITEM, ENTRY.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ STUDY, ITEM, ENTRY = range(3)
 
 @dataclass(frozen=True)
 class Access:
-    """Where an input is read: `array` at `row`; index None = a scalar argument, "item", "entry", or "gather" (by voxel)."""
+    """Where an input is read: `array` at `row`, and at "item", "entry" or "gather" (by voxel); None: no such index."""
 
     array: str
     row: str | None
@@ -35,7 +35,7 @@ class Assign:
 
 @dataclass(frozen=True)
 class Add:
-    """name = sum of value over the entries of an item (in a block of entries) or over all items (in a block of items)."""
+    """name = sum of value over the entries of an item (block of entries) or over all items (block of items)."""
 
     name: str
     value: Expr
@@ -68,7 +68,7 @@ class Block:
 class Kernel:
     """One generated function, or one branch of it.
 
-    inputs: how every name that is not assigned is read. totals: names that are summed over all items, in order of the output.
+    inputs: how every name that is not assigned is read. totals: names summed over all items, in order of the output.
     """
 
     name: str

@@ -1,12 +1,12 @@
 """Algebra on expressions: normal forms that fold constants, and derivatives.
 
-Normal form: ``+`` and ``*`` are flat with the constant first and equal terms gathered; differences are sums with a factor -1.
+Normal form: ``+`` and ``*`` are flat and equal terms are gathered; differences are sums with a factor -1.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from payloadfield.errors import MechanismError
 from payloadfield.mechanism.expressions import Call, Expr, Number, Symbol
@@ -101,7 +101,7 @@ def _simplify(expr: Expr, memo: dict[Expr, Expr]) -> Expr:
 
 
 def _rebuild(op: str, args: tuple[Expr, ...]) -> Expr:
-    builders = {"+": add, "*": mul, "/": div, "**": power, "neg": neg}
+    builders: dict[str, Callable[..., Expr]] = {"+": add, "*": mul, "/": div, "**": power, "neg": neg}
     if op in builders:
         return builders[op](*args)
     if op != "hill" and all(isinstance(arg, Number) for arg in args):
@@ -110,7 +110,14 @@ def _rebuild(op: str, args: tuple[Expr, ...]) -> Expr:
 
 
 def _constant(op: str, values: tuple[float, ...]) -> float:
-    functions = {"exp": math.exp, "log": math.log, "sqrt": math.sqrt, "min": min, "max": max, "**": math.pow}
+    functions: dict[str, Callable[..., float]] = {
+        "exp": math.exp,
+        "log": math.log,
+        "sqrt": math.sqrt,
+        "min": min,
+        "max": max,
+        "**": math.pow,
+    }
     try:
         return _finite(functions[op](*values))
     except (ValueError, OverflowError) as error:

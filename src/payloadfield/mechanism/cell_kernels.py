@@ -1,9 +1,10 @@
 """The generated functions of the cells, as kernels.
 
-Notation, per cell with footprint entries j of weight w_j: flows q_r with changes nu; a flow that depends on a field runs in every entry
-with the concentration there.
+Notation, per cell with footprint entries j of weight w_j: flows q_r with changes nu; a flow that depends on a field
+runs in every entry with the concentration there.
     J_ss = sum_r nu_r (sum_j w_j dq_r/ds),   M = (sg I - J_ss)^-1
-    alpha_fj = w_j sum_r nu_fr dq_r/ds,   A_f = sum_j alpha_fj,   beta_gj = w_j sum_r nu_r dq_r/du_g,   kappa = w_j sum_r nu_fr dq_r/du_g
+    alpha_fj = w_j sum_r nu_fr dq_r/ds,   A_f = sum_j alpha_fj
+    beta_gj = w_j sum_r nu_r dq_r/du_g,   kappa_fgj = w_j sum_r nu_fr dq_r/du_g
     entry_schur[(f, g), j] = -(kappa + A_f . M beta_gj)
 """
 
@@ -96,7 +97,8 @@ class CellKernels:
                 shares[flow.name] = mul(WEIGHT, totals[flow.name])
         for row, f in enumerate(self.exchanged):
             name = self.fields[f]
-            entry.store("entry_source", row, add(*(mul(flow.change(name), shares[flow.name]) for flow in self.flows)), name)
+            value = add(*(mul(flow.change(name), shares[flow.name]) for flow in self.flows))
+            entry.store("entry_source", row, value, name)
         for row, name in enumerate(self.states):
             after.store("d_states", row, add(*(mul(flow.change(name), totals[flow.name]) for flow in self.flows)), name)
         arguments = ("fields", *_POINT, "d_states", "entry_source")
@@ -119,7 +121,8 @@ class CellKernels:
             self._schur(f, slopes, lu, middle, second)
         arguments = (*_BASE, "sg", "lu", "entry_schur")
         doc = "Factors of sg I - J of every cell, and what its elimination adds at every entry [molecules/s per nM]."
-        return _single("cell_factor", doc, arguments, self._kernel("cell_factor", doc, arguments, [first, middle, second]))
+        kernel = self._kernel("cell_factor", doc, arguments, [first, middle, second])
+        return _single("cell_factor", doc, arguments, kernel)
 
     def _schur(
         self,
@@ -149,7 +152,7 @@ class CellKernels:
     def respond(self) -> Function:
         """out_entry = alpha_f . M rhs for one exchanged field."""
         arguments = (*_BASE, "lu", "rhs", "f", "out_entry")
-        doc = "Sources of the exchanged field number f at every entry that follow from the states' right-hand side [molecules/s]."
+        doc = "Sources of exchanged field number f at every entry that follow from the states' right-hand side."
         kernels = tuple(self._respond(f, arguments) for f in self.exchanged)
         return Function("cell_respond", doc, arguments, kernels, "f")
 
@@ -174,7 +177,7 @@ class CellKernels:
     def absorb(self) -> Function:
         """rhs += sign sum_j beta_fj increment_j for one exchanged field."""
         arguments = (*_BASE, "increment", "f", "sign", "rhs")
-        doc = "Add to the states' right-hand side what an increment of the exchanged field number f does to them."
+        doc = "Add to the states' right-hand side what an increment of exchanged field number f does to them."
         return Function("cell_absorb", doc, arguments, tuple(self._absorb(f, arguments) for f in self.exchanged), "f")
 
     def _absorb(self, f: int, arguments: tuple[str, ...]) -> Kernel:
@@ -203,4 +206,3 @@ class CellKernels:
 
 def _single(name: str, doc: str, arguments: tuple[str, ...], kernel: Kernel) -> Function:
     return Function(name, doc, arguments, (kernel,))
-

@@ -1,7 +1,7 @@
 """Code generated from a mechanism, and its cache.
 
-The generated file is a module like any other, to be read, stepped through and imported; it lies in the cache directory under a name that
-its content decides, so that Numba keeps its machine code beside it.
+The generated file is a module like any other, to be read, stepped through and imported; it lies in the cache directory
+under a name that its content decides, so that Numba keeps its machine code beside it.
 """
 
 from __future__ import annotations
@@ -132,7 +132,8 @@ def _uses_hill(program: Program) -> bool:
 
 
 def _one_line(text: str) -> str:
-    return "".join(character if character.isprintable() and character not in "\\\"'" else "?" for character in text)[:80]
+    """A name that can stand in a docstring."""
+    return "".join(mark if mark.isprintable() and mark not in "\\\"'" else "?" for mark in text)[:80]
 
 
 def _print_constants(program: Program, lines: Lines) -> None:
@@ -177,7 +178,8 @@ def _write_once(name: str, target: str, source: str) -> Path:
         os.replace(temporary, path)
     except (OSError, UnicodeDecodeError) as error:
         raise MechanismError(
-            f"generated code cannot be kept in {directory}: {error}; set PAYLOADFIELD_CACHE to a directory that can be written"
+            f"generated code cannot be kept in {directory}: {error}; "
+            "set PAYLOADFIELD_CACHE to a directory that can be written"
         ) from error
     return path
 

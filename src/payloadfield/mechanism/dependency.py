@@ -1,7 +1,7 @@
 """Which field depends on which, and the order in which the solver takes them.
 
-f depends on g if a voxel or bath reaction links them directly, or a cell does: a slope of a flow into f by a state that can be
-reached, through the Jacobian of the states, from a state that g drives.
+f depends on g if a voxel or bath reaction links them directly, or a cell does: a flow into f has a slope by a state
+that can be reached, through the Jacobian of the states, from a state that g drives.
 """
 
 from __future__ import annotations
@@ -43,14 +43,15 @@ def cell_couplings(flows: Sequence[Flow], fields: Sequence[str], states: Sequenc
     for f in fields:
         seen = {i for i, state in enumerate(states) for flow in flows if f in flow.changes and state in flow.slopes}
         for g in fields:
-            driven = {i for i, state in enumerate(states) for flow in flows if g in flow.slopes and state in flow.changes}
+            acting = [flow for flow in flows if g in flow.slopes]
+            driven = {i for i, state in enumerate(states) for flow in acting if state in flow.changes}
             links[f, g] = any((i, j) in reach for i in seen for j in driven)
     through_states = {(a, b) for a, f in enumerate(fields) for b, g in enumerate(fields) if links[f, g]}
     return through_states | direct_couplings(flows, fields)
 
 
 def reachable(n: int, pairs: Pairs) -> Pairs:
-    """Transitive closure with the identity: where the inverse of a matrix with these nonzeros and a diagonal is nonzero."""
+    """Transitive closure with the identity: the nonzeros of the inverse of a matrix with these and a diagonal."""
     rows = [1 << i for i in range(n)]
     for i, j in pairs:
         rows[i] |= 1 << j

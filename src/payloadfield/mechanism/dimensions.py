@@ -1,6 +1,7 @@
 """The unit check: every expression of a mechanism has the dimension that its place asks for.
 
-Concentrations (nM) and amounts (molecules) are different bases, so that a missing volume is found; N_A leads from one to the other.
+Concentrations (nM) and amounts (molecules) are different bases, so that a missing volume is found; N_A leads from one
+to the other.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Static sparse elimination: the order, the fill and the straight-line statements of M = (sg I - J)^-1, as in KPP.
 
-The order is Markowitz's, without pivoting: sg I - J of mass-action kinetics with clamped states is diagonally dominant by columns
-as far as matter is conserved. Slots that only collect (accumulators, exposures) go first: their columns hold the diagonal alone.
+The order is Markowitz's, without pivoting: sg I - J of mass-action kinetics with clamped states is diagonally dominant
+by columns as far as matter is conserved. Slots that only collect (accumulators, exposures) go first: their columns hold
+the diagonal alone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ Position = tuple[int, int]
 
 @dataclass(frozen=True)
 class Elimination:
-    """Order of the pivots and the slot of every nonzero of L and U; the slot of (i, i) holds the reciprocal of the pivot."""
+    """Order of the pivots and slot of every nonzero of L and U; that of (i, i) holds the reciprocal of the pivot."""
 
     order: tuple[int, ...]
     slots: dict[Position, int]
@@ -33,7 +34,7 @@ class Elimination:
 def eliminate(n: int, nonzeros: set[Position], first: Sequence[int]) -> Elimination:
     """Choose the order and find the fill.
 
-    nonzeros: positions (row, column) of J; the diagonal is added. first: unknowns that are eliminated before all others.
+    nonzeros: positions (row, column) of J; the diagonal is added. first: unknowns eliminated before all others.
     """
     pattern = set(nonzeros) | {(i, i) for i in range(n)}
     filled = set(pattern)

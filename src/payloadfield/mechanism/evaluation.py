@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -47,10 +47,11 @@ def _product(first: Any, *rest: Any) -> Any:
 
 def hill(x: Any, half: Any, exponent: Any) -> Any:
     """Saturation max(x, 0)^n / (K^n + max(x, 0)^n), written as 1 / (1 + (K / x)^n) so that nothing overflows."""
-    return np.where(np.greater(x, 0.0), 1.0 / (1.0 + (half / np.where(np.greater(x, 0.0), x, 1.0)) ** exponent), 0.0)[()]
+    present = np.greater(x, 0.0)
+    return np.where(present, 1.0 / (1.0 + (half / np.where(present, x, 1.0)) ** exponent), 0.0)[()]
 
 
-_OPERATIONS = {
+_OPERATIONS: dict[str, Callable[..., Any]] = {
     "+": _sum,
     "*": _product,
     "/": lambda a, b: a / b,

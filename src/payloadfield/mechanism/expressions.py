@@ -1,7 +1,7 @@
 """Rate expressions: the nodes, and a parser of our own for them.
 
-Allowed are numbers, names, ``+ - * / **``, parentheses and the functions of `FUNCTIONS`; nothing is ever evaluated by Python itself.
-Length, nesting and constants are limited, so that no expression can hang the program.
+Allowed are numbers, names, ``+ - * / **``, parentheses and the functions of `FUNCTIONS`; nothing is ever evaluated by
+Python itself. Length, nesting and constants are limited, so that no expression can hang the program.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The generated functions of voxels and bath, as kernels.
 
-A reaction proceeds in the smallest accessible volume V_r of the fields that it consumes or that its rate contains (of those that it
-produces, if there are none): amount rate = V_r rate_r [nM um^3/s], so that what one field loses another gains to the last digit.
+A reaction proceeds in the smallest accessible volume V_r of the fields that it consumes or that its rate contains (of
+those that it produces, if there are none): amount rate = V_r rate_r [nM um^3/s], so that what one field loses another
+gains to the last digit.
 """
 
 from __future__ import annotations
@@ -41,9 +42,11 @@ class FieldKernels:
 
     def _inputs(self, fields: str) -> dict[str, Access]:
         table = {name: Access(fields, str(i), "item", ITEM) for i, name in enumerate(self.fields)}
-        table |= {f"V.{name}": Access("capacity", f"cap_index[{i}]", "item", ITEM) for i, name in enumerate(self.fields)}
-        table |= {f"d.{name}": Access("increments", str(i), "item", ITEM) for i, name in enumerate(self.fields)}
-        return table | {name: Access("p", str(i), None, STUDY) for i, name in enumerate(self.mechanism.study_parameters)}
+        for i, name in enumerate(self.fields):
+            table[f"V.{name}"] = Access("capacity", f"cap_index[{i}]", "item", ITEM)
+            table[f"d.{name}"] = Access("increments", str(i), "item", ITEM)
+        parameters = self.mechanism.study_parameters
+        return table | {name: Access("p", str(i), None, STUDY) for i, name in enumerate(parameters)}
 
     def _function(self, kind: str, doc: str, arguments: tuple[str, ...], sheet: Sheet, n_totals: int = 0) -> Function:
         name = f"{self.scope}_{kind}"
@@ -55,7 +58,8 @@ class FieldKernels:
         """Sources of every field."""
         sheet = Sheet(ITEM)
         amounts = {
-            flow.name: sheet.define(f"q.{flow.name}", mul(self._volume(flow), flow.rate), flow.text) for flow in self.flows
+            flow.name: sheet.define(f"q.{flow.name}", mul(self._volume(flow), flow.rate), flow.text)
+            for flow in self.flows
         }
         for row, name in enumerate(self.fields):
             sheet.store("out", row, add(*(mul(flow.change(name), amounts[flow.name]) for flow in self.flows)), name)

@@ -1,4 +1,4 @@
-"""Passes over a kernel: drop what nobody reads, move what does not change out of the loops, compute repeated parts once."""
+"""Passes over a kernel: drop what nobody reads, move what is constant out of loops, compute repeated parts once."""
 
 from __future__ import annotations
 
@@ -181,4 +181,6 @@ class _Share:
 
 def _is_trivial(call: Call) -> bool:
     """A change of sign costs nothing."""
-    return call.op == "*" and len(call.args) == 2 and call.args[0] == Number(-1.0) and not isinstance(call.args[1], Call)
+    return (
+        call.op == "*" and len(call.args) == 2 and call.args[0] == Number(-1.0) and not isinstance(call.args[1], Call)
+    )

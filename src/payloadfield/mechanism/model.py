@@ -13,7 +13,7 @@ CONSTANTS = ("N_A",)
 
 @dataclass(frozen=True)
 class Parameter:
-    """A number that a study supplies, in the internal unit `unit`, once (`per` = "study") or for every cell ("cell")."""
+    """A number that a study supplies, in internal unit `unit`, once (`per` = "study") or for every cell ("cell")."""
 
     name: str
     unit: str
@@ -37,7 +37,7 @@ class Field:
 
 @dataclass(frozen=True)
 class State:
-    """A slot per cell: an amount [molecules], a loss ("accumulator", molecules) or an integral over time ("exposure")."""
+    """A slot per cell: an amount [molecules], a loss ("accumulator", molecules) or a time integral ("exposure")."""
 
     name: str
     kind: str

@@ -8,14 +8,18 @@ from collections.abc import Iterable
 from payloadfield.mechanism.model import CONSTANTS
 
 # Arguments, loop variables and modules of the generated functions, and words that the targets keep for themselves.
-_TAKEN = """
-fields states p cp start voxel weight d_states entry_source base_fields base_states sg lu entry_schur rhs f out_entry increment sign
-increments out capacity cap_index jac first last c e v w k n n_chunk n_cell cell partial np njit prange range min max abs print len
-double float int real long short char bool void auto const static struct switch case default do goto register return signed sizeof
-typedef union unsigned volatile extern inline restrict this new delete template class public private operator true false
-exp log sqrt pow hill hill_slope if_less
-FIELDS STATES EXCHANGED N_LU SCHUR_PAIRS VOXEL_PAIRS BATH_PAIRS MECHANISM DIGEST GENERATOR CELL_CHUNK VOXEL_CHUNK
-""".split()
+_ARGUMENTS = """
+fields states p cp start voxel weight d_states entry_source base_fields base_states sg lu entry_schur rhs f out_entry
+increment sign increments out capacity cap_index jac first last
+"""
+_LOCALS = "a c e v w k n n_chunk n_cell cell partial branches np njit prange range min max abs print len"
+_CONSTANTS = "FIELDS STATES EXCHANGED N_LU SCHUR_PAIRS VOXEL_PAIRS BATH_PAIRS CELL_CHUNK VOXEL_CHUNK"
+_WORDS_OF_C = """
+double float int real long short char bool void auto const static struct switch case default do goto register return
+signed sizeof typedef union unsigned volatile extern inline restrict this new delete template class public private
+operator true false exp log sqrt pow hill hill_slope if_less
+"""
+_RESERVED = " ".join((_ARGUMENTS, _LOCALS, _CONSTANTS, _WORDS_OF_C))
 
 
 class Names:
@@ -24,7 +28,7 @@ class Names:
     def __init__(self, own: Iterable[str]) -> None:
         self.identifiers: dict[str, str] = {name: name for name in CONSTANTS} | {"w.": "w", "increment.": "increment_v"}
         self.identifiers |= {"sg.": "sg", "sign.": "sign"}
-        self.taken = {*_TAKEN, *keyword.kwlist, *self.identifiers.values()}
+        self.taken = {*_RESERVED.split(), *keyword.kwlist, *self.identifiers.values()}
         for name in own:
             self.of(name)
 

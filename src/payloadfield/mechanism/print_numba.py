@@ -1,17 +1,28 @@
-"""Printer for Numba: one straight-line loop over cells or voxels, an inner loop over footprint entries, no temporary arrays."""
+"""Printer for Numba: one straight-line loop over cells or voxels, an inner loop over entries, no temporary arrays."""
 
 from __future__ import annotations
 
-from payloadfield.mechanism.assignments import ENTRY, ITEM, STUDY, Access, Add, Block, Function, Kernel, Statement, Store
+from payloadfield.mechanism.assignments import (
+    ENTRY,
+    ITEM,
+    STUDY,
+    Access,
+    Add,
+    Block,
+    Function,
+    Kernel,
+    Statement,
+    Store,
+)
 from payloadfield.mechanism.expressions import Expr
 from payloadfield.mechanism.naming import Names
 from payloadfield.mechanism.printing import expression_text
 from payloadfield.mechanism.source import Lines, docstring, inputs_at
 
-PREAMBLE = '''
+PREAMBLE = """
 import numpy as np
 from numba import njit, prange
-'''
+"""
 HELPERS = '''
 @njit(cache=True, error_model="numpy")
 def hill(x, half, exponent):
@@ -30,7 +41,12 @@ def hill_slope(x, half, exponent):
     power = ratio**exponent
     return exponent / (half * ratio * (1.0 + power) * (1.0 + 1.0 / power))
 '''
-_FORMATS = {"exp": "np.exp({0})", "log": "np.log({0})", "sqrt": "np.sqrt({0})", "if_less": "({2} if {0} < {1} else {3})"}
+_FORMATS = {
+    "exp": "np.exp({0})",
+    "log": "np.log({0})",
+    "sqrt": "np.sqrt({0})",
+    "if_less": "({2} if {0} < {1} else {3})",
+}
 _NJIT = '@njit(cache=True, error_model="numpy")'
 _NJIT_PARALLEL = '@njit(cache=True, error_model="numpy", parallel=True)'
 _LARGE = ("cell_", "voxel_")

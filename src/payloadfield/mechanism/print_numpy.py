@@ -10,9 +10,9 @@ from payloadfield.mechanism.naming import Names
 from payloadfield.mechanism.printing import expression_text
 from payloadfield.mechanism.source import Lines, docstring, inputs_at
 
-PREAMBLE = '''
+PREAMBLE = """
 import numpy as np
-'''
+"""
 HELPERS = '''
 def hill(x, half, exponent):
     """x^n / (K^n + x^n), and 0 for x <= 0."""

@@ -16,7 +16,7 @@ def expression_text(
 ) -> str:
     """Write an expression.
 
-    symbol: text of a name; formats: text of a function by name, a format string of its arguments (default ``name(a, b)``).
+    symbol: text of a name; formats: format string of a function's arguments, by its name (default ``name(a, b)``).
     """
     return _Writer(symbol, formats or {}).write(expr)[0]
 

@@ -86,12 +86,14 @@ def _check_coefficient(name: str, species: str, table: Table, names: Names) -> N
         reason = f"'{name}' before '{species}' is no parameter of the study; {near(name, known)}"
         raise table.refuse("equation", reason)
     if names.dimensions[name] != dimension("1"):
-        raise table.refuse("equation", f"'{name}' before '{species}' must be a pure number, but is in {names.unit_of(name)}")
+        unit = names.unit_of(name)
+        raise table.refuse("equation", f"'{name}' before '{species}' must be a pure number, but is in {unit}")
 
 
 def _check_balance(changes: dict[str, Expr], text: str, table: Table, names: Names) -> None:
     contents = {
-        species: {moiety: simplify(content) for moiety, content in names.contents[species].items()} for species in changes
+        species: {moiety: simplify(content) for moiety, content in names.contents[species].items()}
+        for species in changes
     }
     for moiety in names.moieties:
         gain = imbalance(changes, contents, moiety)
@@ -111,4 +113,3 @@ def _refuse_repeated(reactions: list[Reaction], table: Table) -> None:
         if key in seen:
             raise MechanismError(f"{table.file}, reactions.{reaction.scope}: the name '{reaction.name}' occurs twice")
         seen.add(key)
-

@@ -74,7 +74,11 @@ def _build(top: Table, path: Path, text: str) -> Mechanism:
     accumulators = tuple(_accumulator(name, table, names) for name, table in losses)
     read_states = tuple(_state(name, table, names) for name, table in states)
     read_fields = tuple(_field(name, table, names) for name, table in fields)
-    names.contents = {item.name: item.contains for item in (*read_fields, *read_states, *accumulators)}
+    names.contents = {
+        **{field.name: field.contains for field in read_fields},
+        **{state.name: state.contains for state in read_states},
+        **{loss.name: loss.contains for loss in accumulators},
+    }
     reactions = read_reactions(top.child("reactions"), names)
     slots = _slots(accumulators, {name for item in reactions if item.scope == "cell" for name in item.stoichiometry})
     all_states = (*read_states, *slots, *(_exposure(name, table, names) for name, table in exposures))
@@ -168,4 +172,3 @@ def _exposure(name: str, table: Table, names: Names) -> State:
     rate = names.expression(table, "rate", f"{unit}/s", names.cell_rate_names)
     typical = names.optional_expression(table, "typical", unit, names.parameter_names)
     return State(name, "exposure", {}, Number(0.0), typical, unit, table.text("doc", ""), rate)
-

@@ -19,15 +19,14 @@ class Lines:
     def put(self, text: str = "", indent: int = 0) -> None:
         """One logical line; a long one is broken at spaces within its parentheses."""
         lead = "    " * indent
-        if len(lead) + len(text) <= WIDTH or "\n" in text or text.startswith("#") or " = " not in text.replace("+=", "="):
+        if len(lead) + len(text) <= WIDTH or "\n" in text or text.startswith("#"):
             self.lines.append((lead + text).rstrip())
             return
-        mark = " += " if " += " in text.split("(")[0] else " = "
-        target, value = text.split(mark, 1)
-        body = textwrap.wrap(value, WIDTH - len(lead) - 4, break_long_words=False, break_on_hyphens=False)
-        self.lines.append(f"{lead}{target}{mark}(")
-        self.lines.extend(f"{lead}    {line}" for line in body)
-        self.lines.append(f"{lead})")
+        head, body, tail = _opened(text)
+        wrapped = textwrap.wrap(body, WIDTH - len(lead) - 4, break_long_words=False, break_on_hyphens=False)
+        self.lines.append(f"{lead}{head}(")
+        self.lines.extend(f"{lead}    {line}" for line in wrapped)
+        self.lines.append(f"{lead}){tail}")
 
     def put_with_note(self, text: str, note: str, indent: int) -> None:
         """One logical line with a comment after it, or before it where there is no room."""
@@ -46,6 +45,17 @@ class Lines:
     def text(self) -> str:
         """All lines as one text."""
         return "\n".join(self.lines) + "\n"
+
+
+def _opened(text: str) -> tuple[str, str, str]:
+    """A long line as what stands before, in and after a pair of parentheses; an assignment gets a pair of its own."""
+    for mark in (" += ", " = "):
+        if mark in text:
+            target, value = text.split(mark, 1)
+            return target + mark, value, ""
+    head, rest = text.split("(", 1)
+    body, tail = rest.rsplit(")", 1)
+    return head, body, tail
 
 
 def docstring(text: str) -> str:

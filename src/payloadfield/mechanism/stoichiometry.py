@@ -46,8 +46,10 @@ def _parse_term(term: str, text: str, where: str) -> tuple[Expr, str]:
     factors: list[Expr] = []
     if match["number"]:
         if len(match["number"]) > LONGEST_NUMBER or float(match["number"]) == 0.0:
-            raise MechanismError(f"{where}: in '{text[:80]}', the coefficient of '{match['species']}' must be a "
-                                 f"number above zero of at most {LONGEST_NUMBER} digits")
+            raise MechanismError(
+                f"{where}: in '{text[:80]}', the coefficient of '{match['species']}' must be a "
+                f"number above zero of at most {LONGEST_NUMBER} digits"
+            )
         factors.append(Number(float(match["number"])))
     if match["factor"]:
         factors.append(Symbol(match["factor"]))
@@ -112,7 +114,7 @@ def _multiply(first: Polynomial, second: Polynomial) -> Polynomial:
             key = tuple(sorted(names + others))
             total[key] = total.get(key, Fraction(0)) + value * factor
     if len(total) > MAX_MONOMIALS:
-        raise MechanismError(f"a content or coefficient expands to more than {MAX_MONOMIALS} terms; write it more simply")
+        raise MechanismError(f"it expands to more than {MAX_MONOMIALS} terms; write it more simply")
     return total
 
 

@@ -94,7 +94,7 @@ class Names:
     def check_spelling(self, name: str, where: str) -> None:
         """Refuse what is no name, or the name of a function or constant."""
         if not _NAME.fullmatch(name):
-            raise MechanismError(f"{where}: '{name:.80}' is no name; use a letter, then letters, digits and _, 60 at most")
+            raise MechanismError(f"{where}: '{name:.80}' is no name; use a letter, then letters, digits or _, up to 60")
         if name in _RESERVED:
             raise MechanismError(f"{where}: '{name}' is a function or constant of expressions; choose another name")
 
@@ -148,7 +148,7 @@ class Names:
         return self.expression(table, key, unit, allowed) if key in table.data else None
 
     def expression(self, table: Table, key: str, unit: str, allowed: list[str]) -> Expr:
-        """The expression under a key: its names are among those allowed, its unit is `unit`, its constants are finite."""
+        """The expression under a key: its names are allowed, its unit is `unit`, its constants are finite."""
         where = f"{table.where}.{key}"
         expr = parse(_expression_text(table, key), where)
         for name in sorted(symbols(expr)):
