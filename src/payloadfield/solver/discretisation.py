@@ -112,7 +112,7 @@ def _mobility(geometry: Any, field: str, voxel: NDArray[np.int64]) -> _Floats:
         _material_value(m.relative_diffusivity, field, 1.0) * _material_value(m.accessible_fraction, field, 1.0)
         for m in geometry.materials
     ]
-    values = np.array(per_material)[geometry.label.ravel()[voxel]]
+    values = np.array(per_material)[geometry.open_label.ravel()[voxel]]
     return values if geometry.accessible_profile is None else values * geometry.accessible_profile.ravel()[voxel]
 
 
@@ -132,7 +132,7 @@ def _face_conductance(
     between = resistance[None, :] + resistance[neighbour]
     surface = np.array([_material_value(m.permeability, field, np.inf) for m in geometry.materials])
     if np.isfinite(surface).any():
-        label = geometry.label.ravel()[voxel]
+        label = geometry.open_label.ravel()[voxel]
         other = label[neighbour]
         crossing = other != label[None, :]
         with np.errstate(divide="ignore"):
@@ -183,7 +183,7 @@ def _capacities(study: Any, voxel: NDArray[np.int64]) -> tuple[_Floats, NDArray[
     volume = geometry.open_fraction.ravel()[voxel] * float(geometry.grid.spacing) ** 3
     if geometry.accessible_profile is not None:
         volume = volume * geometry.accessible_profile.ravel()[voxel]
-    label = geometry.label.ravel()[voxel]
+    label = geometry.open_label.ravel()[voxel]
     keys = [
         tuple(_material_value(m.accessible_fraction, field.name, 1.0) for m in geometry.materials)
         for field in study.mechanism.fields
