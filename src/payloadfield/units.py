@@ -107,6 +107,22 @@ def parse_quantity(text: object, unit: str, where: str) -> float:
     return _convert(number, factor / wanted_factor, where, text)
 
 
+def split_quantity(text: str | int | float, unit: str, where: str) -> tuple[float, str]:
+    """Number and unit of a quantity as they are written: (1e5, "1/M/s") for "1e5 / M / s"; unit "1" for a plain number.
+
+    unit: what the quantity is to be converted to, checked as `parse_quantity` does.
+    """
+    parse_quantity(text, unit, where)
+    return number_and_unit(text, where)
+
+
+def number_and_unit(text: str | int | float, where: str) -> tuple[float, str]:
+    """The same for a quantity of any dimension.  Raises UnitsError for no number and for an unknown unit."""
+    number, rest = _split(text, where, "1")
+    _parse_unit(rest, where, text)
+    return number, f"1 {rest}" if rest.startswith(("/", "*")) else rest
+
+
 def dimension(unit: str) -> Dimension:
     """Exponents of a unit over the bases um, s, nM, molecules (and g); an empty tuple for a pure number.
 

@@ -32,9 +32,13 @@ _DEFAULT = "default"  # in a file: values of every entry without its own
 
 @dataclass(frozen=True)
 class Library:
-    """Everything known, by kind and name."""
+    """Everything known, by kind and name.
+
+    defaults: by kind, the values of an entry without its own.
+    """
 
     entries: Mapping[str, Mapping[str, Entry]]
+    defaults: Mapping[str, Entry]
 
     def names(self, kind: str | None = None) -> tuple[str, ...]:
         """Names of all entries, or of one kind."""
@@ -72,10 +76,12 @@ class Library:
 def load_library() -> Library:
     """The library that comes with payloadfield.  Raises LibraryError for a malformed entry."""
     sources = _read("sources")
-    entries = {kind: _load_kind(kind, _read(name), sources) for kind, name in _FILES.items()}
-    found = Library({"conjugate": {}, **entries})
+    tables = {kind: _read(name) for kind, name in _FILES.items()}
+    defaults = {kind: _entry(kind, _DEFAULT, each.pop(_DEFAULT, {}), sources) for kind, each in tables.items()}
+    entries = {kind: _load_kind(kind, each, defaults[kind], sources) for kind, each in tables.items()}
+    found = Library({"conjugate": {}, **entries}, defaults)
     conjugates = {name: _conjugate(name, table, found, sources) for name, table in _read("conjugates").items()}
-    return Library({"conjugate": conjugates, **entries})
+    return Library({"conjugate": conjugates, **entries}, defaults)
 
 
 def _spell(kind: str | None) -> str:
@@ -87,8 +93,7 @@ def _read(name: str) -> dict[str, Any]:
     return tomllib.loads(text)
 
 
-def _load_kind(kind: str, tables: dict[str, Any], sources: Mapping[str, Any]) -> dict[str, Entry]:
-    default = _entry(kind, _DEFAULT, tables.pop(_DEFAULT, {}), sources)
+def _load_kind(kind: str, tables: dict[str, Any], default: Entry, sources: Mapping[str, Any]) -> dict[str, Entry]:
     entries = {}
     for name, table in tables.items():
         own = _entry(kind, name, table, sources)

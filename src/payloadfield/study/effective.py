@@ -1,0 +1,85 @@
+"""The effective study: what was resolved, written as a study that loads to the same again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from payloadfield.geometry import SIDES
+from payloadfield.library import Library
+from payloadfield.study.lookup import PARAMETERS, Lookup
+from payloadfield.study.merge import Merged
+from payloadfield.study.schema import StudyTable
+from payloadfield.study.study import OutputSettings
+
+_ORDER = (
+    *("title", "duration", "seed", "mechanism", "agent", "grid", "boundary", "bath", "scaffold", "cells", "schedule"),
+    *("design", "initial", "solver", "output", "parameters", "agents", "cell_types", "materials", "protease"),
+)
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """The entries that a study came to use."""
+
+    lookup: Lookup
+    cell_types: Mapping[str, Merged]
+    materials: Sequence[Merged]
+
+
+def make_effective(
+    table: StudyTable, resolved: Resolved, mechanism: str, folder: Path, boundary: Mapping[str, str],
+    output: OutputSettings,
+) -> dict[str, Any]:  # fmt: skip
+    """The table of the study with every default, library value and --set written into it.
+
+    mechanism: name of a built-in one, or the full path of a file.
+    """
+    lookup, library = resolved.lookup, resolved.lookup.merger.library
+    effective: dict[str, Any] = _plain(table.model_dump(exclude_none=True, by_alias=True))
+    effective |= {"mechanism": mechanism, "boundary": {side: boundary[side] for side in SIDES}}
+    effective["output"] |= {"fields": list(output.fields), "cells": list(output.cells)}
+    _make_paths_full(effective, folder)
+    parameters = {**lookup.given, **lookup.defaults}
+    effective[PARAMETERS] = {name: leaf.as_table() for name, leaf in parameters.items()}
+    effective["agents"] = {}
+    if lookup.agent is not None:
+        effective["agent"] = lookup.agent.name
+        effective["agents"] = {lookup.agent.name: lookup.agent.as_table(library)}
+    effective["cell_types"] = {name: _cell_type(each, library, lookup) for name, each in resolved.cell_types.items()}
+    effective["materials"] = {each.name: each.as_table(library) for each in resolved.materials}
+    effective["protease"] = lookup.protease.as_table(library) if lookup.protease else {}
+    filled = _without_empty(effective)
+    return {key: filled[key] for key in _ORDER if key in filled}
+
+
+def _cell_type(merged: Merged, library: Library, lookup: Lookup) -> dict[str, Any]:
+    """A cell type with the values that concern the agent's antigen, and none of other antigens."""
+    return merged.as_table(library, {path: path for path in merged.leaves if not path.startswith("antigens.")})
+
+
+def _without_empty(table: Mapping[str, Any]) -> dict[str, Any]:
+    """The table without tables and lists that hold nothing."""
+    kept = {key: _without_empty(value) if isinstance(value, Mapping) else value for key, value in table.items()}
+    for key, value in kept.items():
+        if isinstance(value, list):
+            kept[key] = [_without_empty(each) if isinstance(each, Mapping) else each for each in value]
+    return {key: value for key, value in kept.items() if value not in (None, {}, [])}
+
+
+def _make_paths_full(effective: dict[str, Any], folder: Path) -> None:
+    for name in ("scaffold", "cells"):
+        for row in effective.get(name, ()):
+            if "file" in row:
+                row["file"] = str(folder / row["file"])
+
+
+def _plain(value: Any) -> Any:
+    """Lists for tuples, so that it can be written as TOML."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return value

@@ -1,0 +1,65 @@
+"""Types of study keys: quantities that know their unit and their range, in a form that goes out as it came in."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, PlainSerializer
+
+from payloadfield.errors import UnitsError
+from payloadfield.units import describe_dimension, dimension, example_of, parse_quantity
+
+
+def quantity_text(value: float, unit: str) -> str | float:
+    """A number in an internal unit as it is written in a study, such as "10.0 um"; plain where it has no unit."""
+    return value if unit == "1" else f"{value!r} {unit}"
+
+
+def _read(value: Any, unit: str) -> float:
+    """Number in `unit`; ValueError without the place, which pydantic knows."""
+    try:
+        return parse_quantity(value, unit, "")
+    except UnitsError as error:
+        raise ValueError(str(error).removeprefix(": ")) from None
+
+
+def _reader(unit: str, *, low: float, above: bool, high: float, infinite: bool) -> BeforeValidator:
+    def read(value: Any) -> float:
+        if infinite and value in ("infinite", math.inf):
+            return math.inf
+        number = _read(value, unit)
+        if number < low or (above and number == low) or number > high:
+            kind = describe_dimension(dimension(unit))
+            limit = f"above {low:g}" if above else f"of at least {low:g}"
+            upper = f" and at most {high:g}" if high < math.inf else ""
+            raise ValueError(f"got {value!r}; {kind} {limit}{upper} such as '{example_of(unit)}' is needed")
+        return number
+
+    return BeforeValidator(read)
+
+
+def _writer(unit: str) -> PlainSerializer:
+    return PlainSerializer(lambda value: "infinite" if value == math.inf else quantity_text(value, unit))
+
+
+def _positive(unit: str, *, infinite: bool = False, high: float = math.inf) -> tuple[BeforeValidator, PlainSerializer]:
+    return _reader(unit, low=0.0, above=True, high=high, infinite=infinite), _writer(unit)
+
+
+def _not_negative(unit: str, *, high: float = math.inf) -> tuple[BeforeValidator, PlainSerializer]:
+    return _reader(unit, low=0.0, above=False, high=high, infinite=False), _writer(unit)
+
+
+Length = Annotated[float, *_positive("um")]
+Position = Annotated[float, _reader("um", low=-math.inf, above=False, high=math.inf, infinite=False), _writer("um")]
+Duration = Annotated[float, *_positive("s")]
+LongestStep = Annotated[float, *_positive("s", infinite=True)]
+Time = Annotated[float, *_not_negative("s")]
+Volume = Annotated[float, *_positive("um^3", infinite=True)]
+Density = Annotated[float, *_positive("1/um^3")]
+Velocity = Annotated[float, *_not_negative("um/s")]
+Positive = Annotated[float, *_positive("1")]
+Fraction = Annotated[float, *_not_negative("1", high=1.0)]
+Spread = Annotated[float, *_not_negative("1", high=10.0)]
+Tolerance = Annotated[float, *_positive("1", high=0.5)]

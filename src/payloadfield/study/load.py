@@ -1,0 +1,228 @@
+"""Loads a study: reads it, puts it over the library, and resolves every number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from payloadfield.cells import CellRequest, Cells, place_cells
+from payloadfield.errors import StudyError
+from payloadfield.geometry import Geometry, Material, Pockets, VoxelGrid, find_pockets, make_geometry
+from payloadfield.library import load_library, unit_of
+from payloadfield.mechanism import Mechanism, built_in_mechanisms, load_mechanism
+from payloadfield.study.effective import Resolved, make_effective
+from payloadfield.study.leaves import LeafReader
+from payloadfield.study.lookup import AGENT, CELL_TYPE, PROTEASE, SCALE, Lookup, read_given
+from payloadfield.study.merge import Merged, Merger
+from payloadfield.study.overrides import apply_overrides
+from payloadfield.study.problems import Problems
+from payloadfield.study.reading import StudyText, read_study
+from payloadfield.study.resolve_agent import find_agent
+from payloadfield.study.resolve_cells import CellResolver, cell_parameters, cell_values
+from payloadfield.study.resolve_geometry import (
+    resolve_bath,
+    resolve_boundary,
+    resolve_grid,
+    resolve_materials,
+    resolve_shapes,
+)
+from payloadfield.study.resolve_schedule import Dosing, resolve_output, resolve_schedule
+from payloadfield.study.resolve_state import (
+    all_values,
+    diffusivities,
+    initial_concentrations,
+    initial_states,
+    scale_parameters,
+    typical_fields,
+    typical_states,
+)
+from payloadfield.study.schema import StudyTable
+from payloadfield.study.settings import setting_sources
+from payloadfield.study.study import Event, FloatArray, OutputSettings, SolverSettings, Study
+from payloadfield.study.validate import validate
+
+DEFAULT_PROTEASE = "cathepsin L"
+_KIND_OF_ROOT = {AGENT: "conjugate", PROTEASE: "protease", CELL_TYPE: "cell_type"}
+
+
+def load_study(study: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> Study:
+    """A study with every number resolved.
+
+    study: path of a study file, or its tables.  overrides: texts "key=value", as given to --set.
+    Raises StudyError (or MechanismError, for the mechanism) that names the file and the key of everything wrong.
+    """
+    text = read_study(study)
+    library = load_library()
+    overridden = apply_overrides(text.raw, overrides, library)
+    table = validate(text.raw, text.file)
+    problems = Problems(text.file)
+    name, mechanism = _load_mechanism(table.mechanism, text)
+    merger = Merger(library, LeafReader(problems, overridden), _units_of_mechanism(mechanism))
+    return _Loading(text, table, name, mechanism, merger).resolve()
+
+
+def _load_mechanism(name: str, text: StudyText) -> tuple[str, Mechanism]:
+    """The mechanism, and how an effective study names it: a built-in name, or a full path."""
+    if name in built_in_mechanisms():
+        return name, load_mechanism(name)
+    path = text.folder / name
+    if not path.is_file():
+        known = ", ".join(built_in_mechanisms())
+        raise StudyError(f"{text.file}, mechanism: got {name!r}, neither built in ({known}) nor a file at {path}")
+    return str(path), load_mechanism(path)
+
+
+def _units_of_mechanism(mechanism: Mechanism) -> dict[str, dict[str, str]]:
+    """Units of values that the mechanism reads and the library does not know, by kind and path."""
+    units: dict[str, dict[str, str]] = {kind: {} for kind in _KIND_OF_ROOT.values()}
+    for parameter in mechanism.parameters:
+        root, _, path = (parameter.source or "").partition(".")
+        kind = _KIND_OF_ROOT.get(root)
+        if kind is not None and path and unit_of(kind, path) is None:
+            units[kind][path] = parameter.unit
+    return units
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """What a study says before anything is built."""
+
+    boundary: Mapping[str, str]
+    parameters: FloatArray
+    requests: list[CellRequest]
+    of_type: dict[str, dict[str, float]]
+    materials: list[Material]
+    entries: list[Merged]
+    output: OutputSettings
+    schedule: tuple[Event, ...]
+    initial_fields: FloatArray
+    initial_bath: FloatArray
+
+
+@dataclass(frozen=True)
+class _Space:
+    """Geometry, pockets and cells."""
+
+    grid: VoxelGrid
+    geometry: Geometry
+    pockets: Pockets
+    cells: Cells
+
+
+class _Loading:
+    """One study on its way from tables to a `Study`."""
+
+    def __init__(
+        self, text: StudyText, table: StudyTable, mechanism_name: str, mechanism: Mechanism, merger: Merger
+    ) -> None:
+        self.text, self.table, self.mechanism_name = text, table, mechanism_name
+        self.mechanism, self.merger, self.problems = mechanism, merger, merger.problems
+        given = read_given(table.parameters, mechanism.parameters, merger.reader)
+        protease = merger.merge_single("protease", "protease", DEFAULT_PROTEASE, table.protease)
+        self.lookup = Lookup(merger, find_agent(table, merger), protease, given, scale_parameters(mechanism))
+        self.dosing = Dosing(mechanism, self.lookup.agent, merger)
+        self.resolver = CellResolver(table, mechanism, self.lookup, text.folder)
+
+    def resolve(self) -> Study:
+        """The study.  Numbers first, so that a wrong one is refused before the geometry is built."""
+        numbers = self._numbers()
+        self.problems.raise_any()
+        space = self._space(numbers)
+        study = self._study(numbers, space)
+        self.problems.raise_any()
+        return study
+
+    def _numbers(self) -> _Numbers:
+        table, problems, mechanism = self.table, self.problems, self.mechanism
+        boundary = resolve_boundary(table.boundary, problems)
+        study_parameters = [parameter for parameter in mechanism.parameters if parameter.per == "study"]
+        parameters = np.array([self.lookup.study_value(parameter) for parameter in study_parameters])
+        requests = self.resolver.requests()
+        of_type = cell_values(mechanism, self.resolver.types, self.lookup)
+        materials, entries = resolve_materials(table, mechanism, self.merger, self.lookup)
+        has_bath = "bath" in boundary.values() or any(material.kind == "bath" for material in materials)
+        return _Numbers(
+            boundary=boundary,
+            parameters=parameters,
+            requests=requests,
+            of_type=of_type,
+            materials=materials,
+            entries=entries,
+            output=resolve_output(table.output, table.duration, mechanism, problems),
+            schedule=resolve_schedule(table, self.dosing, problems, has_bath=has_bath),
+            initial_fields=initial_concentrations(table.initial.fields, "initial.fields", self.dosing, problems),
+            initial_bath=initial_concentrations(table.initial.bath, "initial.bath", self.dosing, problems),
+        )
+
+    def _space(self, numbers: _Numbers) -> _Space:
+        """Build geometry and cells; each step needs the one before, so the first refusal ends it."""
+        with self.problems.noting():
+            grid = resolve_grid(self.table, numbers.boundary)
+        self.problems.raise_any()
+        with self.problems.noting("scaffold"):
+            geometry = make_geometry(grid, resolve_shapes(self.table, self.text.folder), numbers.materials)
+        self.problems.raise_any()
+        sides = {side for side, kind in numbers.boundary.items() if kind == "bath"}
+        pockets = find_pockets(geometry, sides)
+        with self.problems.noting():
+            cells = place_cells(numbers.requests, geometry, pockets, self.table.seed)
+        self.problems.raise_any()
+        return _Space(grid, geometry, pockets, cells)
+
+    def _study(self, numbers: _Numbers, space: _Space) -> Study:
+        table, mechanism, problems = self.table, self.mechanism, self.problems
+        effective = self._effective(numbers)
+        of_cell = cell_parameters(mechanism, numbers.of_type, space.cells)
+        values = all_values(mechanism, numbers.parameters, of_cell)
+        return Study(
+            title=table.title,
+            duration=table.duration,
+            seed=table.seed,
+            mechanism=mechanism,
+            parameters=_locked(numbers.parameters),
+            cell_parameters=_locked(of_cell),
+            geometry=space.geometry,
+            pockets=space.pockets,
+            cells=space.cells,
+            diffusivity=_locked(diffusivities(mechanism, values, problems)),
+            bath=resolve_bath(table.bath, space.grid, numbers.boundary, mechanism, problems),
+            boundary=numbers.boundary,
+            initial_fields=_locked(numbers.initial_fields),
+            initial_states=_locked(initial_states(mechanism, table.initial.states, values, space.cells, problems)),
+            initial_bath=_locked(numbers.initial_bath),
+            typical_fields=_locked(typical_fields(mechanism, values)),
+            typical_states=_locked(typical_states(mechanism, values)),
+            schedule=numbers.schedule,
+            solver=SolverSettings(**dict(table.solver)),
+            output=numbers.output,
+            sources=(*self.lookup.sources, *setting_sources(effective, self.text.raw, self.merger.reader)),
+            effective=effective,
+            warnings=tuple(self._warnings(space)),
+        )
+
+    def _effective(self, numbers: _Numbers) -> dict[str, Any]:
+        resolved = Resolved(self.lookup, self.resolver.types, numbers.entries)
+        folder, name = self.text.folder, self.mechanism_name
+        return make_effective(self.table, resolved, name, folder, numbers.boundary, numbers.output)
+
+    def _warnings(self, space: _Space) -> Iterator[str]:
+        yield from self.lookup.warnings
+        yield from space.geometry.warnings
+        yield from self.resolver.warnings()
+        if self.table.design:
+            yield f"design: {len(self.table.design)} variants are kept, but not run by this version; use --set for each"
+        inputs = [source for source in self.lookup.sources if source.grade != SCALE]
+        assumed = [source for source in inputs if source.grade == "assumed"]
+        if assumed:
+            own = sum(source.origin in ("study", "--set") for source in assumed)
+            yield f"{len(assumed)} of {len(inputs)} inputs are assumed, {own} of them set in the study without a source"
+
+
+def _locked(array: FloatArray) -> FloatArray:
+    """The array, which nobody can write to any more."""
+    array.setflags(write=False)
+    return array

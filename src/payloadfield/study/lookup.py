@@ -1,0 +1,141 @@
+"""Finds the numbers that a mechanism names: in the agent, the protease, the cell types, or the study itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from payloadfield.errors import UnitsError
+from payloadfield.library import Quantity
+from payloadfield.mechanism import Parameter
+from payloadfield.study.leaves import Leaf, LeafReader
+from payloadfield.study.merge import Merged, Merger
+from payloadfield.study.study import Source
+
+AGENT, PROTEASE, CELL_TYPE, PARAMETERS = "agent", "protease", "cell_type", "parameters"
+
+#: Grade of a parameter that only scales the error norm, and so is no input of the model.
+SCALE = "scale"
+
+
+@dataclass
+class Lookup:
+    """Where numbers are looked for, and what was found on the way.
+
+    agent: None where the study has none.  given: the [parameters] of the study.
+    scales: parameters that only set the error norm.  sources, warnings: as they arise.
+    defaults: parameters for which the mechanism's own value was taken.
+    """
+
+    merger: Merger
+    agent: Merged | None
+    protease: Merged | None
+    given: Mapping[str, Leaf]
+    scales: frozenset[str] = frozenset()
+    defaults: dict[str, Leaf] = field(default_factory=dict)
+    sources: list[Source] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def antigen(self) -> str | None:
+        """What the agent binds."""
+        return self.agent.labels.get("antibody.antigen") if self.agent else None
+
+    def study_value(self, parameter: Parameter) -> float:
+        """Value of a parameter of the whole study, in its unit; NaN, and a problem noted, where there is none."""
+        key, leaf = self._find(parameter, None)
+        return self._take(parameter, key, leaf)
+
+    def cell_value(self, parameter: Parameter, cell_type: Merged) -> float:
+        """Value of a parameter for one cell type, in its unit."""
+        key, leaf = self._find(parameter, cell_type)
+        return self._take(parameter, key, leaf)
+
+    def _find(self, parameter: Parameter, cell_type: Merged | None) -> tuple[str, Leaf | None]:
+        if parameter.name in self.given:
+            return f"{PARAMETERS}.{parameter.name}", self.given[parameter.name]
+        root, _, path = (parameter.source or "").partition(".")
+        entry = {AGENT: self.agent, PROTEASE: self.protease, CELL_TYPE: cell_type}.get(root)
+        if root == CELL_TYPE and cell_type is not None:
+            found = self._of_cell_type(cell_type, path)
+            if found is not None:
+                return cell_type.key(path), found
+        elif entry is not None and path in entry.leaves:
+            return entry.key(path), entry.leaves[path]
+        if parameter.value is not None:
+            self.defaults[parameter.name] = _of_mechanism(parameter)
+            return f"{PARAMETERS}.{parameter.name}", self.defaults[parameter.name]
+        return entry.key(path) if entry else f"{PARAMETERS}.{parameter.name}", None
+
+    def _of_cell_type(self, cell_type: Merged, path: str) -> Leaf | None:
+        """A value of a cell type; what concerns its receptor is that of the agent's antigen."""
+        if path in cell_type.leaves:
+            return cell_type.leaves[path]
+        antigen = self.antigen
+        leaf = cell_type.leaves.get(f"antigens.{antigen}.{path}")
+        if leaf is None and antigen is not None and self.merger.library.has(antigen, "antigen"):
+            quantity = self.merger.library.find(antigen, "antigen").values.get(path)
+            leaf = Leaf(quantity, "library") if quantity else None
+        if leaf is None and path == "receptors" and antigen is not None:
+            leaf = _no_receptors(antigen, cell_type)
+        if leaf is not None:
+            cell_type.leaves[path] = leaf
+        return leaf
+
+    def _take(self, parameter: Parameter, key: str, leaf: Leaf | None) -> float:
+        problems = self.merger.problems
+        if leaf is None:
+            problems.add(key, self._missing(parameter))
+            return float("nan")
+        try:
+            value = leaf.value_in(parameter.unit, problems.at(key))
+        except UnitsError as error:
+            problems.add(key, str(error).removeprefix(f"{problems.at(key)}: "))
+            return float("nan")
+        grade = SCALE if parameter.name in self.scales else None
+        self.note_source(key, leaf, value, parameter.unit, grade=grade)
+        return value
+
+    def note_source(self, key: str, leaf: Leaf, value: float, unit: str, *, grade: str | None = None) -> None:
+        """Keep where a number comes from."""
+        quantity = leaf.quantity
+        source = Source(key, value, unit, grade or quantity.grade, quantity.citation, leaf.origin, quantity.note)
+        if source not in self.sources:
+            self.sources.append(source)
+
+    def _missing(self, parameter: Parameter) -> str:
+        wanted = f"no value for the mechanism's parameter {parameter.name!r} [{parameter.unit}]"
+        if parameter.source and parameter.source.startswith(f"{AGENT}.") and self.agent is None:
+            return f'{wanted}: the study names no agent; dose one, or add agent = "T-DXd" at the top, or set this key'
+        return f"{wanted} (read from {parameter.source or 'the study'}); set this key or {PARAMETERS}.{parameter.name}"
+
+
+def read_given(table: Mapping[str, Any], parameters: tuple[Parameter, ...], reader: LeafReader) -> dict[str, Leaf]:
+    """The [parameters] of a study: values by the mechanism's own names."""
+    from payloadfield.study.problems import did_you_mean
+
+    units = {parameter.name: parameter.unit for parameter in parameters}
+    found = {}
+    for name, given in table.items():
+        if name not in units:
+            reader.problems.add(f"{PARAMETERS}.{name}", f"unknown parameter; {did_you_mean(name, units)}")
+            continue
+        leaf = reader.read(given, units[name], (PARAMETERS, name))
+        if leaf is not None:
+            found[name] = leaf
+    return found
+
+
+def _of_mechanism(parameter: Parameter) -> Leaf:
+    assert parameter.value is not None
+    citation, note = "none (default of the mechanism)", f"[A] {parameter.doc or 'default of the mechanism file'}"
+    quantity = Quantity(parameter.value, parameter.unit, None, None, "assumed", citation, "", note, parameter.name)
+    return Leaf(quantity, "mechanism")
+
+
+def _no_receptors(antigen: str, cell_type: Merged) -> Leaf:
+    note = f"[A] the library has no number of {antigen} for {cell_type.name}; taken as none"
+    citation = "none (engineering assumption)"
+    quantity = Quantity(0.0, "molecules", None, None, "assumed", citation, "", note, cell_type.key("receptors"))
+    return Leaf(quantity, "default")

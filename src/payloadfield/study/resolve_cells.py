@@ -1,0 +1,165 @@
+"""Cell types and the requests to place cells, and the numbers of every cell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from payloadfield.cells import CellRequest, Cells, ListedCells, read_cells_csv
+from payloadfield.library import Quantity
+from payloadfield.mechanism import Mechanism
+from payloadfield.study.leaves import Leaf
+from payloadfield.study.lookup import CELL_TYPE, Lookup
+from payloadfield.study.merge import Merged, Merger
+from payloadfield.study.problems import Problems, did_you_mean
+from payloadfield.study.schema import CellsTable, StudyTable
+from payloadfield.study.study import FloatArray
+
+_CELL_TYPE, _TABLE = "cell_type", "cell_types"
+_TRAFFICKING = ("trafficking.k_endo", "trafficking.k_rec", "trafficking.k_deg")
+
+
+class CellResolver:
+    """Finds cell types by name, and turns [[cells]] into requests."""
+
+    def __init__(self, table: StudyTable, mechanism: Mechanism, lookup: Lookup, folder: Path) -> None:
+        self._table, self._mechanism, self._lookup, self._folder = table, mechanism, lookup, folder
+        self._merger: Merger = lookup.merger
+        self._problems: Problems = lookup.merger.problems
+        self._tables = {self._merger.canonical(_CELL_TYPE, name): own for name, own in table.cell_types.items()}
+        self.types: dict[str, Merged] = {}
+
+    def requests(self) -> list[CellRequest]:
+        """What is to be placed, in order; problems noted for unknown types, places and files."""
+        found = []
+        for index, row in enumerate(self._table.cells):
+            key = f"cells[{index}]"
+            self._check(row, key)
+            with self._problems.noting(key):
+                found += [self._request(each, key) for each in self._rows(row, key)]
+        return [request for request in found if request is not None]
+
+    def _check(self, row: CellsTable, key: str) -> None:
+        given = [name for name in ("count", "density", "file") if getattr(row, name) is not None]
+        if len(given) != 1:
+            said = " and ".join(given) or "none of them"
+            self._problems.add(key, f"exactly one of count, density and file is needed; got {said}")
+        if row.type is None and row.file is None:
+            self._problems.add(f"{key}.type", "is missing")
+        known = self._mechanism.cell_parameters
+        for name in row.variation:
+            if name not in known:
+                self._problems.add(f"{key}.variation.{name}", f"no parameter of a cell; {did_you_mean(name, known)}")
+
+    def _rows(self, row: CellsTable, key: str) -> list[tuple[CellsTable, str, ListedCells | None]]:
+        """The row once per type of cell in it: one, or those of its file."""
+        if row.file is None:
+            return [(row, row.type, None)] if row.type is not None else []
+        listed = read_cells_csv(self._folder / row.file)
+        if row.type is None:
+            return [(row, name, cells) for name, cells in listed.items()]
+        names = {self._merger.canonical(_CELL_TYPE, name): name for name in listed}
+        wanted = self._merger.canonical(_CELL_TYPE, row.type)
+        if wanted not in names:
+            self._problems.add(f"{key}.file", f"has no cells of type {row.type!r}; it has: {', '.join(listed)}")
+            return []
+        if len(listed) > 1:
+            self._lookup.warnings.append(f"{key}: only the cells of type {row.type!r} of {row.file} are used")
+        return [(row, wanted, listed[names[wanted]])]
+
+    def _request(self, given: tuple[CellsTable, str, ListedCells | None], key: str) -> CellRequest | None:
+        row, name, listed = given
+        cell_type = self._type(name, f"{key}.type")
+        if cell_type is None or not (row.count or row.density or listed):
+            return None
+        return CellRequest(
+            type=cell_type.name,
+            radius=self._radius(cell_type),
+            count=row.count,
+            density=row.density,
+            positions=listed,
+            place=row.place,
+            variation=row.variation,
+            where=self._problems.at(key),
+        )
+
+    def _type(self, name: str, key: str) -> Merged | None:
+        canonical = self._merger.canonical(_CELL_TYPE, name)
+        if canonical not in self.types:
+            merged = self._merger.merge(_CELL_TYPE, _TABLE, canonical, self._tables)
+            if merged is None:
+                if canonical not in self._tables:
+                    known = (*self._tables, *self._merger.library.names(_CELL_TYPE))
+                    self._problems.add(key, f"there is no cell type {name!r}; {did_you_mean(name, known)}")
+                return None
+            self.types[canonical] = merged
+        return self.types[canonical]
+
+    def _radius(self, cell_type: Merged) -> float:
+        """Radius [um]: as given, or that of a sphere of the cell's volume."""
+        unit, path = "um", "radius"
+        if path not in cell_type.leaves:
+            cell_type.leaves[path] = self._radius_of_volume(cell_type)
+        leaf = cell_type.leaves[path]
+        value = leaf.value_in(unit, self._problems.at(cell_type.key(path)))
+        if not value > 0:
+            self._problems.add(cell_type.key(path), f"got {leaf.quantity.text!r}; a length above 0 is needed")
+            return 1.0
+        self._lookup.note_source(cell_type.key(path), leaf, value, unit)
+        return value
+
+    def _radius_of_volume(self, cell_type: Merged) -> Leaf:
+        volume_leaf = cell_type.leaves["volume"]
+        volume = volume_leaf.value_in("um^3", self._problems.at(cell_type.key("volume")))
+        radius = (3 * max(volume, 1e-9) / (4 * math.pi)) ** (1 / 3)
+        quantity = volume_leaf.quantity
+        note = "[C] of a sphere of the cell's volume"
+        key = cell_type.key("radius")
+        made = Quantity(radius, "um", None, None, quantity.grade, quantity.citation, quantity.doi, note, key)
+        return Leaf(made, "default")
+
+    def warnings(self) -> Iterator[str]:
+        """Sentences on tables of the study about cell types that occur nowhere."""
+        for name in self._tables:
+            if name not in self.types:
+                yield f"cell_types.{name}: no cells of this type are in the study"
+
+
+def cell_values(mechanism: Mechanism, types: Mapping[str, Merged], lookup: Lookup) -> dict[str, dict[str, float]]:
+    """Value of every cell parameter of every type; problems noted where there is none, or a negative one."""
+    values: dict[str, dict[str, float]] = {}
+    parameters = [parameter for parameter in mechanism.parameters if parameter.per == "cell"]
+    for name, cell_type in types.items():
+        values[name] = {parameter.name: lookup.cell_value(parameter, cell_type) for parameter in parameters}
+        _warn(name, cell_type, [parameter.source for parameter in parameters], lookup)
+    return values
+
+
+def _warn(name: str, cell_type: Merged, paths: Sequence[str | None], lookup: Lookup) -> None:
+    read = {(path or "").removeprefix(f"{CELL_TYPE}.") for path in paths}
+    receptors = cell_type.leaves.get("receptors")
+    if receptors is not None and receptors.origin == "default" and "receptors" in read:
+        lookup.warnings.append(
+            f"cell_types.{name}.receptors: the library has no number of {lookup.antigen} for this cell type; taken as 0"
+        )
+    rates = [cell_type.leaves.get(path) for path in _TRAFFICKING if path in read]
+    origins = {leaf.origin != "library" for leaf in rates if leaf is not None}
+    if len(origins) > 1:
+        lookup.warnings.append(
+            f"cell_types.{name}.trafficking: k_endo, k_rec and k_deg belong together as one set of one source; "
+            "here some come from the study and some from the library"
+        )
+
+
+def cell_parameters(mechanism: Mechanism, values: Mapping[str, Mapping[str, float]], cells: Cells) -> FloatArray:
+    """Every parameter of every cell (n_cell_param, n_cell): that of its type, times the cell's own factor."""
+    table = np.empty((len(mechanism.cell_parameters), len(cells.type_index)))
+    for row, name in zip(table, mechanism.cell_parameters, strict=True):
+        of_type = np.array([values[each][name] for each in cells.type_names])
+        row[:] = of_type[cells.type_index] if len(of_type) else 0.0
+        if name in cells.variation:
+            row *= cells.variation[name]
+    return table

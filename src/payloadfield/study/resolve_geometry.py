@@ -1,0 +1,195 @@
+"""Grid, boundary, bath, shapes and materials of a study."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from payloadfield.geometry import (
+    AXES,
+    SIDES,
+    Box,
+    Cylinder,
+    LabelArray,
+    Material,
+    Shape,
+    Sphere,
+    VoxelGrid,
+    Woodpile,
+    make_grid,
+)
+from payloadfield.mechanism import Mechanism
+from payloadfield.study.lookup import Lookup
+from payloadfield.study.merge import Merged, Merger
+from payloadfield.study.problems import Problems, did_you_mean
+from payloadfield.study.schema import (
+    ArrayTable,
+    BathTable,
+    BoundaryTable,
+    BoxTable,
+    CylinderTable,
+    SphereTable,
+    StudyTable,
+    WoodpileTable,
+)
+from payloadfield.study.study import Bath
+
+MEDIUM = "medium"
+UNTOUCHED = "untouched"  # label of an array that leaves what earlier shapes put there
+
+# Which key of a material's table a field reads where the table does not name the field itself.
+_FIELD_CLASS = {"conjugate": "adc", "antibody": "antibody", "payload": "payload"}
+_TABLES = {"relative_diffusivity": "1", "accessible_fraction": "1", "permeability": "um/s"}
+
+AnyTable = WoodpileTable | BoxTable | SphereTable | CylinderTable | ArrayTable
+Triple = tuple[float, float, float]
+
+
+def resolve_boundary(table: BoundaryTable, problems: Problems) -> Mapping[str, str]:
+    """What is outside each side: the side's own key, else its axis's, else a wall."""
+    sides = {}
+    for axis in ("x", "y", "z"):
+        both = getattr(table, axis)
+        for side in (f"{axis}_low", f"{axis}_high"):
+            own = getattr(table, side)
+            if own is not None and both is not None and own != both:
+                problems.add(f"boundary.{side}", f"got {own!r}, but {axis} = {both!r} says otherwise; keep one of them")
+            sides[side] = own or both or "wall"
+        low, high = sides[f"{axis}_low"], sides[f"{axis}_high"]
+        if (low == "periodic") != (high == "periodic"):
+            problems.add(f"boundary.{axis}", f'periodic on one side only; write {axis} = "periodic"')
+    return MappingProxyType({side: sides[side] for side in SIDES})
+
+
+def resolve_grid(table: StudyTable, boundary: Mapping[str, str]) -> VoxelGrid:
+    """The grid, z, y, x.  Raises GeometryError for a size that is not a whole number of voxels."""
+    x, y, z = table.grid.size
+    periodic = [boundary[f"{axis}_low"] == "periodic" for axis in AXES]
+    return make_grid((z, y, x), table.grid.voxel, periodic)
+
+
+def resolve_bath(
+    table: BathTable, grid: VoxelGrid, boundary: Mapping[str, str], mechanism: Mechanism, problems: Problems
+) -> Bath:
+    """The bath's share of this grid, the sides that touch it, and their permeability."""
+    sides = frozenset(side for side, kind in boundary.items() if kind == "bath")
+    names = mechanism.field_names
+    for name in table.permeability:
+        if name not in names:
+            problems.add(f"bath.permeability.{name}", f"unknown field; {did_you_mean(name, names)}")
+    permeability = np.array([table.permeability.get(name, math.inf) for name in names])
+    permeability.setflags(write=False)
+    return Bath(table.volume / _copies(table, grid, problems), sides, permeability if table.permeability else None)
+
+
+def _copies(table: BathTable, grid: VoxelGrid, problems: Problems) -> float:
+    """How many grids share the bath."""
+    if table.construct_size is None:
+        return table.copies or 1.0
+    if table.copies is not None:
+        problems.add("bath", "'copies' and 'construct' are both given; keep one of them")
+    copies = math.prod(table.construct_size) / math.prod(grid.size)
+    if copies < 1 - 1e-9:
+        problems.add("bath.construct", f"is smaller than the grid (by a factor of {copies:.3g}), which is a part of it")
+    return copies
+
+
+def resolve_shapes(table: StudyTable, folder: Path) -> list[Shape | LabelArray]:
+    """Shapes of [[scaffold]], in order, with coordinates as z, y, x.  Raises GeometryError for an impossible one."""
+    return [_shape(each, folder) for each in table.scaffold]
+
+
+def _zyx(point: Triple) -> Triple:
+    x, y, z = point
+    return z, y, x
+
+
+def _shape(table: AnyTable, folder: Path) -> Shape | LabelArray:
+    match table:
+        case WoodpileTable():
+            return Woodpile(
+                table.material,
+                table.strand_diameter,
+                table.strand_spacing,
+                table.layer_height,
+                _zyx(table.offset),
+                table.first_direction,
+                table.n_layers,
+            )
+        case BoxTable():
+            return Box(table.material, _zyx(table.low), _zyx(table.high), table.outside)
+        case SphereTable():
+            return Sphere(table.material, _zyx(table.centre), table.radius, table.outside)
+        case CylinderTable():
+            centre = _zyx(table.centre)
+            return Cylinder(table.material, table.axis, centre, table.radius, table.length, table.outside)
+        case ArrayTable():
+            labels = {int(key): None if name == UNTOUCHED else name for key, name in table.labels.items()}
+            return LabelArray(folder / table.file, labels)
+
+
+def material_names(table: StudyTable, problems: Problems) -> list[tuple[str, str]]:
+    """Materials that the shapes name, each with the key that names it first; the medium leads."""
+    found = {MEDIUM: "materials.medium"}
+    for index, each in enumerate(table.scaffold):
+        key = f"scaffold[{index}]"
+        if not isinstance(each, ArrayTable):
+            found.setdefault(each.material, f"{key}.material")
+            continue
+        for label, name in each.labels.items():
+            if not label.isdecimal():
+                problems.add(f"{key}.labels.{label}", "a label is a whole number of at least 0, in quotes")
+            if name != UNTOUCHED:
+                found.setdefault(name, f"{key}.labels.{label}")
+    return list(found.items())
+
+
+def resolve_materials(
+    table: StudyTable, mechanism: Mechanism, merger: Merger, lookup: Lookup
+) -> tuple[list[Material], list[Merged]]:
+    """Materials in use, with a number for every field of the mechanism; and the entries they come from."""
+    tables = {merger.canonical("material", name): own for name, own in table.materials.items()}
+    materials, entries = [], []
+    for name, key in material_names(table, merger.problems):
+        merged = merger.merge("material", "materials", merger.canonical("material", name), tables)
+        if merged is None:
+            known = (*tables, *merger.library.names("material"))
+            merger.problems.add(key, f"there is no material {name!r}; {did_you_mean(name, known)}")
+            continue
+        material = _material(name, merged, mechanism, lookup)
+        if material is not None:
+            materials.append(material)
+            entries.append(merged)
+    return materials, entries
+
+
+def _material(name: str, merged: Merged, mechanism: Mechanism, lookup: Lookup) -> Material | None:
+    problems = lookup.merger.problems
+    kind = merged.labels.get("kind")
+    if kind is None:
+        problems.add(f"{merged.table}.{merged.name}.kind", "is missing; medium, gel, impermeable or bath is needed")
+        return None
+    if kind == "gel" and not any(path.startswith("relative_diffusivity.") for path in merged.leaves):
+        problems.add(f"{merged.table}.{merged.name}.relative_diffusivity", "is missing; a gel needs it, such as 0.5")
+    values = {each: _by_field(merged, each, unit, mechanism, lookup) for each, unit in _TABLES.items()}
+    with problems.noting():
+        return Material(name, kind, **values)
+    return None
+
+
+def _by_field(merged: Merged, table: str, unit: str, mechanism: Mechanism, lookup: Lookup) -> Mapping[str, float]:
+    """A number for every field: its own, that of its class of molecule, or the default."""
+    found = {}
+    for item in mechanism.fields:
+        for name in (item.name, _FIELD_CLASS.get(item.dosed_by or "", item.name), "default"):
+            path = f"{table}.{name}"
+            if path in merged.leaves:
+                leaf = merged.leaves[path]
+                found[item.name] = leaf.value_in(unit, merged.key(path))
+                lookup.note_source(merged.key(path), leaf, found[item.name], unit)
+                break
+    return MappingProxyType(found)

@@ -1,0 +1,163 @@
+"""The schedule: doses and washes in order of time, with names of molecules turned into fields."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from payloadfield.errors import UnitsError
+from payloadfield.mechanism import Mechanism
+from payloadfield.study.fields import quantity_text
+from payloadfield.study.merge import PARTS, Merged, Merger
+from payloadfield.study.problems import Problems, did_you_mean
+from payloadfield.study.schema import OutputTable, StudyTable
+from payloadfield.study.study import Event, OutputSettings
+from payloadfield.units import parse_quantity
+
+MAX_OUTPUTS = 100_000
+_CONJUGATE = "conjugate"
+
+
+@dataclass(frozen=True)
+class Dosing:
+    """What can be dosed: the fields of the mechanism, and the molecules of the agent behind them."""
+
+    mechanism: Mechanism
+    agent: Merged | None
+    merger: Merger
+
+    def field_of(self, name: str) -> tuple[int | None, str]:
+        """Index of the field that carries a dosed name, or None and the reason; and the part of the agent it is."""
+        names = self.mechanism.field_names
+        if name in names:
+            return names.index(name), self.mechanism.fields[names.index(name)].dosed_by or ""
+        role = self.roles().get(name) or self.roles().get(self._library_name(name))
+        for index, item in enumerate(self.mechanism.fields):
+            if role is not None and item.dosed_by == role:
+                return index, role
+        return None, role or ""
+
+    def roles(self) -> dict[str, str]:
+        """What each name of the agent is to the mechanism."""
+        if self.agent is None:
+            return {}
+        parts = {self.agent.labels.get(role): role for role in PARTS if role != "linker"}
+        return {name: role for name, role in {**parts, self.agent.name: _CONJUGATE}.items() if name}
+
+    def _library_name(self, name: str) -> str:
+        library = self.merger.library
+        kinds = (_CONJUGATE, *PARTS)
+        return next((library.find(name, kind).name for kind in kinds if library.has(name, kind)), name)
+
+    def refusal(self, name: str, role: str) -> str:
+        """Why a name cannot be dosed, and what can."""
+        if role:
+            return f"the mechanism {self.mechanism.name!r} has no field dosed by a {role}"
+        known = {*self.roles(), *self.mechanism.field_names}
+        carried = f"this study is about {self.agent.name}; " if self.agent else ""
+        if any(self.merger.library.has(name, kind) for kind in ("antibody", "payload")) and self.agent:
+            return f"{name} is no part of {self.agent.name}; dose one of: {', '.join(sorted(known))}"
+        nearest = self.merger.library.names(_CONJUGATE) if self.agent is None else ()
+        return f"unknown agent; {carried}{did_you_mean(name, (*sorted(known), *nearest))}"
+
+    def molar_mass(self, role: str) -> float:
+        """Molar mass of a part [g/(nM um^3)]; NaN where it is not known."""
+        path = "molecular_weight" if role == _CONJUGATE else f"{role}.molecular_weight"
+        leaf = self.agent.leaves.get(path) if self.agent else None
+        return leaf.value_in("g/nM/um^3", path) if leaf else math.nan
+
+
+def resolve_schedule(table: StudyTable, dosing: Dosing, problems: Problems, *, has_bath: bool) -> tuple[Event, ...]:
+    """Events in order.  Notes problems: outside the duration, out of order, empty, unknown names, no bath to dose."""
+    events, latest = [], 0.0
+    for index, row in enumerate(table.schedule):
+        key = f"schedule[{index}]"
+        if row.at > table.duration:
+            end = f"{table.duration / 3600:g} h"
+            problems.add(f"{key}.at", f"is at {row.at / 3600:g} h, after the end at {end}; lengthen duration")
+        if row.at < latest:
+            problems.add(
+                f"{key}.at",
+                f"is at {row.at / 3600:g} h, before the event above it at {latest / 3600:g} h; list events in order",
+            )
+        latest = max(latest, row.at)
+        if not row.dose and row.wash == 0:
+            problems.add(key, "neither dose nor wash; say what happens to the bath")
+        elif not has_bath:
+            problems.add(key, 'there is no bath to dose or wash; open a side to it, such as [boundary] z_high = "bath"')
+        events.append(Event(row.at, _doses(row.dose, dosing, problems, f"{key}.dose"), row.wash))
+    return tuple(events)
+
+
+def _doses(given: Mapping[str, Any], dosing: Dosing, problems: Problems, key: str) -> dict[int, float]:
+    doses: dict[int, float] = {}
+    for name, amount in given.items():
+        index, role = dosing.field_of(name)
+        if index is None:
+            problems.add(f"{key}.{name}", dosing.refusal(name, role))
+            continue
+        value = concentration(amount, dosing.molar_mass(role), problems, f"{key}.{name}")
+        if index in doses:
+            field = dosing.mechanism.field_names[index]
+            problems.add(f"{key}.{name}", f"the field {field!r} is dosed twice in one event")
+        doses[index] = value
+    return doses
+
+
+def concentration(given: Any, molar_mass: float, problems: Problems, key: str) -> float:
+    """A concentration [nM], also from a mass concentration where the molar mass is known; NaN and a problem if not."""
+    try:
+        value = _concentration(given, molar_mass, problems.at(key))
+    except UnitsError as error:
+        problems.add(key, str(error).removeprefix(f"{problems.at(key)}: "))
+        return math.nan
+    if value < 0:
+        problems.add(key, f"got {given!r}; a concentration of at least 0 such as '50 nM' is needed")
+    return value
+
+
+def _concentration(given: Any, molar_mass: float, where: str) -> float:
+    try:
+        return parse_quantity(given, "nM", where)
+    except UnitsError:
+        if not math.isfinite(molar_mass):
+            raise
+        try:
+            return parse_quantity(given, "g/um^3", where) / molar_mass
+        except UnitsError:
+            pass
+        raise
+
+
+def resolve_output(table: OutputTable, duration: float, mechanism: Mechanism, problems: Problems) -> OutputSettings:
+    """Times from 0 to the end, and what is kept at each; all fields and states where nothing is said."""
+    states = [state.name for state in mechanism.states]
+    for key, given, known in (("fields", table.fields, mechanism.field_names), ("cells", table.cells, states)):
+        for name in given or ():
+            if name not in known:
+                problems.add(f"output.{key}", f"got {name!r}; {did_you_mean(name, known)}")
+    plain = tuple(state.name for state in mechanism.states if state.kind == "state")
+    return OutputSettings(
+        times=_times(table, duration, problems),
+        fields=tuple(dict.fromkeys(table.fields)) if table.fields is not None else mechanism.field_names,
+        cells=tuple(dict.fromkeys(table.cells)) if table.cells is not None else plain,
+        checkpoint_every=table.checkpoint_every,
+    )
+
+
+def _times(table: OutputTable, duration: float, problems: Problems) -> tuple[float, ...]:
+    if table.every is not None and table.times is not None:
+        problems.add("output", "'every' and 'times' are both given; keep one of them")
+    for time in table.times or ():
+        if time > duration:
+            problems.add("output.times", f"got {quantity_text(time, 's')}, after the end at {duration:g} s")
+    if table.times is not None:
+        return tuple(sorted({0.0, *table.times, duration}))
+    every = table.every or duration
+    if duration / every > MAX_OUTPUTS:
+        problems.add("output.every", f"gives {duration / every:.3g} snapshots; at most {MAX_OUTPUTS} are kept")
+        return (0.0, duration)
+    whole = [number * every for number in range(math.ceil(duration / every))]
+    return (*(time for time in whole if time < duration * (1 - 1e-12)), duration)

@@ -1,0 +1,231 @@
+"""The tables and keys of a study file, and what each may hold.
+
+Agents, cell types, materials, parameters and initial values stay as they are here: their keys depend on the library and
+on the mechanism, and merging them checks them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+
+from payloadfield.study.fields import (
+    Density,
+    Duration,
+    Fraction,
+    Length,
+    LongestStep,
+    Position,
+    Positive,
+    Spread,
+    Time,
+    Tolerance,
+    Velocity,
+    Volume,
+)
+
+Triple = tuple[Length, Length, Length]
+Point = tuple[Position, Position, Position]
+SideKind = Literal["wall", "periodic", "bath"]
+Axis = Literal["x", "y", "z"]
+Count = Annotated[StrictInt, Field(gt=0)]
+
+
+class Table(BaseModel):
+    """A table of the file: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GridTable(Table):
+    """[grid]: edges along x, y, z and the edge of a voxel [um]."""
+
+    size: Triple
+    voxel: Length
+
+
+class BoundaryTable(Table):
+    """[boundary]: what is outside each side of the grid; both sides of an axis, or one."""
+
+    x: SideKind | None = None
+    y: SideKind | None = None
+    z: SideKind | None = None
+    x_low: SideKind | None = None
+    x_high: SideKind | None = None
+    y_low: SideKind | None = None
+    y_high: SideKind | None = None
+    z_low: SideKind | None = None
+    z_high: SideKind | None = None
+
+
+class BathTable(Table):
+    """[bath]: volume [um^3] shared by the whole construct; how many grids are in it, or how large it is."""
+
+    volume: Volume = float("inf")
+    copies: Positive | None = None
+    construct_size: Triple | None = Field(default=None, alias="construct")
+    permeability: dict[str, Velocity] = {}
+
+
+class WoodpileTable(Table):
+    """A woodpile of round strands."""
+
+    shape: Literal["woodpile"]
+    material: StrictStr
+    strand_diameter: Length
+    strand_spacing: Length
+    layer_height: Length
+    offset: Point = (0.0, 0.0, 0.0)
+    first_direction: Literal["x", "y"] = "x"
+    n_layers: Count | None = None
+
+
+class BoxTable(Table):
+    """A box between two corners, or everything around it."""
+
+    shape: Literal["box"]
+    material: StrictStr
+    low: Point
+    high: Point
+    outside: StrictBool = False
+
+
+class SphereTable(Table):
+    """A ball, or everything around it."""
+
+    shape: Literal["sphere"]
+    material: StrictStr
+    centre: Point
+    radius: Length
+    outside: StrictBool = False
+
+
+class CylinderTable(Table):
+    """A cylinder along an axis, of infinite or finite length, or everything around it."""
+
+    shape: Literal["cylinder"]
+    material: StrictStr
+    axis: Axis
+    centre: Point
+    radius: Length
+    length: Length | None = None
+    outside: StrictBool = False
+
+
+class ArrayTable(Table):
+    """A label per voxel from a .npy file, and the material of each label."""
+
+    shape: Literal["array"]
+    file: StrictStr
+    labels: dict[str, StrictStr]
+
+
+ScaffoldTable = Annotated[
+    WoodpileTable | BoxTable | SphereTable | CylinderTable | ArrayTable, Field(discriminator="shape")
+]
+SHAPES: dict[str, type[Table]] = {
+    "woodpile": WoodpileTable,
+    "box": BoxTable,
+    "sphere": SphereTable,
+    "cylinder": CylinderTable,
+    "array": ArrayTable,
+}
+SHAPES_TO_COME = ("gyroid", "diamond", "schwarz_p", "stl", "image", "gcode")
+
+
+class CellsTable(Table):
+    """[[cells]]: how many cells of a type, and where."""
+
+    type: StrictStr | None = None
+    count: Count | None = None
+    density: Density | None = None
+    file: StrictStr | None = None
+    place: StrictStr | None = None
+    variation: dict[str, Spread] = {}
+
+
+class EventTable(Table):
+    """[[schedule]]: at a time [s], wash the bath and then set concentrations in it."""
+
+    at: Time
+    dose: dict[str, Any] = {}
+    wash: Fraction = 0.0
+
+
+class DesignTable(Table):
+    """[[design]]: a variant to compare."""
+
+    name: StrictStr
+    set: dict[str, Any] = {}
+
+
+class SolverTable(Table):
+    """[solver]: accuracy and hardware."""
+
+    rtol: Tolerance = 1e-2
+    backend: Literal["auto", "numpy", "numba", "cupy"] = "auto"
+    threads: Count | None = None
+    precision: Literal["mixed", "float64"] = "mixed"
+    first_step: Duration = 1.0
+    max_step: LongestStep = float("inf")
+    max_steps: Count = 1_000_000
+
+
+class OutputTable(Table):
+    """[output]: when a snapshot is kept, and of what."""
+
+    every: Duration | None = None
+    times: list[Time] | None = None
+    fields: list[StrictStr] | None = None
+    cells: list[StrictStr] | None = None
+    checkpoint_every: Duration = 600.0
+
+
+class InitialTable(Table):
+    """[initial]: concentrations in the grid and in the bath, and expressions for cell states."""
+
+    fields: dict[str, Any] = {}
+    bath: dict[str, Any] = {}
+    states: dict[str, Any] = {}
+
+
+class StudyTable(Table):
+    """The whole file."""
+
+    title: StrictStr = "untitled"
+    duration: Duration
+    seed: Annotated[StrictInt, Field(ge=0, lt=2**63)] = 0
+    mechanism: StrictStr = "adc"
+    agent: StrictStr | None = None
+    grid: GridTable
+    boundary: BoundaryTable = BoundaryTable()
+    bath: BathTable = BathTable()
+    scaffold: list[ScaffoldTable] = []
+    cells: list[CellsTable] = []
+    schedule: list[EventTable] = []
+    design: list[DesignTable] = []
+    agents: dict[str, dict[str, Any]] = {}
+    cell_types: dict[str, dict[str, Any]] = {}
+    materials: dict[str, dict[str, Any]] = {}
+    protease: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
+    initial: InitialTable = InitialTable()
+    solver: SolverTable = SolverTable()
+    output: OutputTable = OutputTable()
+
+
+#: Model of each table, by its place in the file (list positions left out), for the list of allowed keys.
+TABLES: dict[tuple[str, ...], type[Table]] = {
+    (): StudyTable,
+    ("grid",): GridTable,
+    ("boundary",): BoundaryTable,
+    ("bath",): BathTable,
+    ("cells",): CellsTable,
+    ("schedule",): EventTable,
+    ("design",): DesignTable,
+    ("solver",): SolverTable,
+    ("output",): OutputTable,
+    ("initial",): InitialTable,
+    **{("scaffold", name): model for name, model in SHAPES.items()},
+}

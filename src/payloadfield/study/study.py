@@ -1,0 +1,132 @@
+"""The central types of a study: all of it resolved, nothing to change."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from payloadfield.cells import Cells
+from payloadfield.geometry import Geometry, Pockets
+from payloadfield.mechanism import Mechanism
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where one resolved number comes from.
+
+    key: place in the study, such as "agents.T-DXd.linker.k_dec".  value: in `unit`.
+    origin: "library", "study", "--set", "mechanism" or "default".
+    """
+
+    key: str
+    value: float
+    unit: str
+    grade: str
+    citation: str
+    origin: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happens to the bath at one time.
+
+    time: [s].  dose: concentration set from here on, by field index [nM].
+    wash: fraction of the bath replaced by fresh medium, before the dose.
+    """
+
+    time: float
+    dose: Mapping[int, float]
+    wash: float = 0.0
+
+
+@dataclass(frozen=True)
+class Bath:
+    """The well-mixed medium outside the grid.
+
+    volume: share of this grid [um^3], infinite if it never changes.  sides: those that touch it.
+    permeability: of those sides, per field [um/s]; infinite where nothing is said; None if nothing is said of any.
+    """
+
+    volume: float = math.inf
+    sides: frozenset[str] = frozenset()
+    permeability: FloatArray | None = None
+
+
+@dataclass(frozen=True)
+class SolverSettings:
+    """How accurately and on what a study is solved.
+
+    rtol: relative tolerance of a step.  backend: "auto" or a name.  threads: None for as many as help.
+    precision: "mixed" or "float64" of the preconditioner.  first_step, max_step: [s].  max_steps: of the whole run.
+    """
+
+    rtol: float = 1e-2
+    backend: str = "auto"
+    threads: int | None = None
+    precision: str = "mixed"
+    first_step: float = 1.0
+    max_step: float = math.inf
+    max_steps: int = 1_000_000
+
+
+@dataclass(frozen=True)
+class OutputSettings:
+    """What a run keeps.
+
+    times: of the snapshots [s], from 0 to the end.  fields, cells: names of fields and cell states.
+    checkpoint_every: wall time between checkpoints [s].
+    """
+
+    times: tuple[float, ...]
+    fields: tuple[str, ...]
+    cells: tuple[str, ...]
+    checkpoint_every: float = 600.0
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """A study with every number resolved, in internal units (um, s, nM, molecules); arrays cannot be written.
+
+    duration: [s].  parameters: (n_study_param,), cell_parameters: (n_cell_param, n_cell), in the mechanism's units.
+    diffusivity: in water, per field [um^2/s].  boundary: "wall", "periodic" or "bath" by side.
+    initial_fields, initial_bath: per field [nM].  initial_states: (n_state, n_cell) [molecules].
+    typical_fields [nM], typical_states [molecules]: sizes for the error norm, NaN where the solver is to find them.
+    sources: where each number comes from.  effective: the study as a table that loads to this study again.
+    """
+
+    title: str
+    duration: float
+    seed: int
+    mechanism: Mechanism
+    parameters: FloatArray
+    cell_parameters: FloatArray
+    geometry: Geometry
+    pockets: Pockets
+    cells: Cells
+    diffusivity: FloatArray
+    bath: Bath
+    boundary: Mapping[str, str]
+    initial_fields: FloatArray
+    initial_states: FloatArray
+    initial_bath: FloatArray
+    typical_fields: FloatArray
+    typical_states: FloatArray
+    schedule: tuple[Event, ...]
+    solver: SolverSettings
+    output: OutputSettings
+    sources: tuple[Source, ...] = ()
+    effective: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def n_assumed(self) -> int:
+        """How many of the inputs no source gives."""
+        return sum(source.grade == "assumed" for source in self.sources)

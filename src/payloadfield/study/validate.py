@@ -1,0 +1,85 @@
+"""Checks a study table against the schema, and puts every refusal into our words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from payloadfield.study.problems import Problems, did_you_mean, join_path
+from payloadfield.study.schema import SHAPES, SHAPES_TO_COME, TABLES, StudyTable
+
+_LONGEST_SHOWN = 80
+
+
+def validate(raw: Mapping[str, Any], file: str) -> StudyTable:
+    """The study table, checked.  Raises StudyError with all refusals, each with its key."""
+    try:
+        return StudyTable.model_validate(raw)
+    except ValidationError as error:
+        problems = Problems(file)
+        for item in error.errors():
+            place = _place(item["loc"])
+            problems.add(join_path(*place), _message(item, place))
+        problems.raise_any()
+        raise AssertionError("a failed validation without a problem") from error
+
+
+def _place(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Key path of the file; pydantic puts the shape of a scaffold into its own."""
+    has_tag = len(location) > 2 and location[0] == "scaffold" and location[2] in SHAPES
+    return location[:2] + location[3:] if has_tag else location
+
+
+def _message(item: Any, place: tuple[int | str, ...]) -> str:
+    kind, context, got = item["type"], item.get("ctx", {}), _show(item["input"])
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "missing":
+        return "is missing"
+    if kind == "extra_forbidden":
+        return _unknown_key(item["loc"])
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        return _unknown_shape(item["input"])
+    if kind == "literal_error":
+        return f"got {got}; {context['expected']} is needed"
+    return f"got {got}; {_NEEDED.get(kind, item['msg'])}"
+
+
+_NEEDED = {
+    "string_type": "a text in quotes is needed",
+    "int_type": "a whole number is needed",
+    "bool_type": "true or false is needed",
+    "list_type": "a list is needed",
+    "dict_type": "a table is needed",
+    "model_type": "a table is needed",
+    "model_attributes_type": "a table is needed",
+    "tuple_type": 'three values such as ["640 um", "640 um", "320 um"] are needed (x, y, z)',
+    "too_long": "three values are needed (x, y, z)",
+    "too_short": "three values are needed (x, y, z)",
+    "greater_than": "a whole number above 0 is needed",
+    "greater_than_equal": "a whole number of at least 0 is needed",
+    "less_than": "a smaller whole number is needed",
+}
+
+
+def _unknown_key(location: tuple[int | str, ...]) -> str:
+    table = tuple(part for part in location[:-1] if isinstance(part, str))
+    allowed = [item.alias or name for name, item in TABLES[table].model_fields.items()]
+    return f"unknown key; {did_you_mean(str(location[-1]), allowed)}"
+
+
+def _unknown_shape(table: Any) -> str:
+    there = ", ".join(SHAPES)
+    if not isinstance(table, Mapping) or "shape" not in table:
+        return f"'shape' is missing; there are: {there}"
+    shape = table["shape"]
+    if shape in SHAPES_TO_COME:
+        return f"shape {shape!r} is not available yet in this version; there are: {there}"
+    return f"unknown shape {_show(shape)}; {did_you_mean(str(shape), SHAPES)}"
+
+
+def _show(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= _LONGEST_SHOWN else shown[:_LONGEST_SHOWN] + "..."
