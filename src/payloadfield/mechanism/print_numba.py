@@ -58,7 +58,7 @@ def print_function(function: Function, names: Names, lines: Lines) -> None:
     for kernel in function.kernels:
         _Loop(kernel, names, lines).print()
     for parallel in (False, True) if function.name.startswith(_LARGE) else (False,):
-        if function.kernels[0].totals:
+        if function.kernels and function.kernels[0].totals:
             _print_reduction(function, parallel, lines)
         else:
             _print_driver(function, parallel, lines)
@@ -71,24 +71,25 @@ def _print_header(function: Function, parallel: bool, lines: Lines) -> str:
     lines.put(f"def {function.name}{'_parallel' if parallel else ''}({', '.join(function.arguments)}):")
     lines.put(docstring(function.doc), 1)
     count = next(name for name in _COUNTS if name in function.arguments)
-    is_of_voxels = function.kernels[0].item == "v"
     lines.put(f"n = {count}.shape[1]", 1)
-    return "VOXEL_CHUNK" if is_of_voxels else "CELL_CHUNK"
+    return "CELL_CHUNK" if function.name.startswith("cell_") else "VOXEL_CHUNK"
 
 
 def _print_driver(function: Function, parallel: bool, lines: Lines) -> None:
     chunk = _print_header(function, parallel, lines)
-    for number, kernel in enumerate(function.kernels):
-        indent = 1
-        if function.selector is not None:
-            lines.put(f"{'if' if number == 0 else 'elif'} {function.selector} == {number}:  # {kernel.doc}", indent)
-            indent += 1
-        arguments = ", ".join(function.arguments)
-        if not parallel:
-            lines.put(f"_{kernel.name}(0, n, {arguments})", indent)
-            continue
+    limits, indent = "0, n", 1
+    if parallel:
         lines.put(f"for k in prange((n + {chunk} - 1) // {chunk}):", indent)
-        lines.put(f"_{kernel.name}(k * {chunk}, min((k + 1) * {chunk}, n), {arguments})", indent + 1)
+        limits, indent = f"k * {chunk}, min((k + 1) * {chunk}, n)", 2
+    for number, kernel in enumerate(function.kernels):
+        call = f"_{kernel.name}({limits}, {', '.join(function.arguments)})"
+        if function.selector is None:
+            lines.put(call, indent)
+            continue
+        lines.put(f"{'if' if number == 0 else 'elif'} {function.selector} == {number}:  # {kernel.doc}", indent)
+        lines.put(call, indent + 1)
+    if not function.kernels:
+        lines.put("pass", indent)
 
 
 def _print_reduction(function: Function, parallel: bool, lines: Lines) -> None:
