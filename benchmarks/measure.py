@@ -1,4 +1,4 @@
-"""How speed is measured here: CPU seconds of one thread, two methods in turn, medians, and ratios beside their limits."""
+"""How speed is measured: CPU seconds of one thread, two methods in turn, medians, ratios beside their limits."""
 
 import json
 import platform

@@ -1,8 +1,8 @@
 """Other programs on the problems of cases.py, each with the setting that trades time for accuracy.
 
-A solver is a function of one setting that returns the solution (n, n, n). What is paid once (meshes, compiled right-hand
-sides) is made before, so that only the solution is timed. Settings go from loose to tight; the measurement takes the
-first that is accurate enough.
+A solver is a function of one setting that returns the solution (n, n, n). What is paid once (meshes, compiled
+right-hand sides) is made before, so that only the solution is timed. Settings go from loose to tight; the measurement
+takes the first that is accurate enough.
 """
 
 from collections.abc import Callable, Sequence
