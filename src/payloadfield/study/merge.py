@@ -132,6 +132,7 @@ class Merger:
                 self.problems.add(join_path(*path), f"there is no {role} {base!r}; {known}")
                 return {}
             _drop(merged, role)
+            merged.leaves.pop("molecular_weight", None)  # that of the whole was with the other part
             part = self.library.find(base, role)
             merged.leaves |= {f"{role}.{p}": Leaf(quantity, "library") for p, quantity in part.values.items()}
             merged.labels |= {f"{role}.{p}": text for p, text in part.labels.items()} | {role: part.name}

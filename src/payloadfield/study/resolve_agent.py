@@ -12,9 +12,15 @@ def find_agent(table: StudyTable, merger: Merger) -> Merged | None:
 
     Notes a problem for an unknown name, and for two conjugates: a mechanism carries one.
     """
+    tables = {merger.canonical("conjugate", each): own for each, own in table.agents.items()}
+    merged = {name: merger.merge("conjugate", "agents", name, tables) for name in tables}
     names = _dosed(table, merger)
     if table.agent is not None:
         names = [merger.canonical("conjugate", table.agent), *names]
+        if names[0] not in tables and not merger.library.has(names[0], "conjugate"):
+            known = (*tables, *merger.library.names("conjugate"))
+            merger.problems.add("agent", f"there is no agent {table.agent!r}; {did_you_mean(table.agent, known)}")
+            return None
     distinct = list(dict.fromkeys(names))
     if len(distinct) > 1:
         merger.problems.add(
@@ -22,9 +28,9 @@ def find_agent(table: StudyTable, merger: Merger) -> Merged | None:
             f"two conjugates in one study ({' and '.join(distinct)}); this mechanism carries one: make two studies",
         )
         return None
-    if not distinct and len(table.agents) == 1:
-        distinct = [merger.canonical("conjugate", next(iter(table.agents)))]
-    return _merge(distinct[0], table, merger) if distinct else None
+    if not distinct:
+        return next(iter(merged.values())) if len(merged) == 1 else None
+    return merged[distinct[0]] if distinct[0] in merged else merger.merge("conjugate", "agents", distinct[0], {})
 
 
 def _dosed(table: StudyTable, merger: Merger) -> list[str]:
@@ -34,12 +40,3 @@ def _dosed(table: StudyTable, merger: Merger) -> list[str]:
             if name in table.agents or merger.library.has(name, "conjugate"):
                 found.append(merger.canonical("conjugate", name))
     return found
-
-
-def _merge(name: str, table: StudyTable, merger: Merger) -> Merged | None:
-    tables = {merger.canonical("conjugate", each): own for each, own in table.agents.items()}
-    agent = merger.merge("conjugate", "agents", name, tables)
-    if agent is None and name not in tables:
-        known = (*tables, *merger.library.names("conjugate"))
-        merger.problems.add("agent", f"there is no agent {name!r}; {did_you_mean(name, known)}")
-    return agent

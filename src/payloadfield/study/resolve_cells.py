@@ -40,6 +40,9 @@ class CellResolver:
             self._check(row, key)
             with self._problems.noting(key):
                 found += [self._request(each, key) for each in self._rows(row, key)]
+        for name in self._tables:  # what is not used is checked all the same
+            if name not in self.types:
+                self._merger.merge(_CELL_TYPE, _TABLE, name, self._tables)
         return [request for request in found if request is not None]
 
     def _check(self, row: CellsTable, key: str) -> None:

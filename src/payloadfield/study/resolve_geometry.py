@@ -154,6 +154,10 @@ def resolve_materials(
     """Materials in use, with a number for every field of the mechanism; and the entries they come from."""
     tables = {merger.canonical("material", name): own for name, own in table.materials.items()}
     materials, entries = [], []
+    used = {merger.canonical("material", name) for name, _ in material_names(table, Problems(""))}
+    for name in tables:  # what is not used is checked all the same
+        if name not in used:
+            merger.merge("material", "materials", name, tables)
     for name, key in material_names(table, merger.problems):
         merged = merger.merge("material", "materials", merger.canonical("material", name), tables)
         if merged is None:

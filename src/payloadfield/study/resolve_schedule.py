@@ -68,6 +68,13 @@ class Dosing:
         leaf = self.agent.leaves.get(path) if self.agent else None
         return leaf.value_in("g/nM/um^3", path) if leaf else math.nan
 
+    def hint_on_mass(self, role: str, molar_mass: float) -> str:
+        """How to make a mass concentration possible where the molar mass is not known."""
+        if self.agent is None or not role or math.isfinite(molar_mass):
+            return ""
+        path = self.agent.key("molecular_weight" if role == _CONJUGATE else f"{role}.molecular_weight")
+        return f" (or the molar mass of the {role}, to convert: {path})"
+
 
 def resolve_schedule(table: StudyTable, dosing: Dosing, problems: Problems, *, has_bath: bool) -> tuple[Event, ...]:
     """Events in order.  Notes problems: outside the duration, out of order, empty, unknown names, no bath to dose."""
@@ -98,7 +105,8 @@ def _doses(given: Mapping[str, Any], dosing: Dosing, problems: Problems, key: st
         if index is None:
             problems.add(f"{key}.{name}", dosing.refusal(name, role))
             continue
-        value = concentration(amount, dosing.molar_mass(role), problems, f"{key}.{name}")
+        mass = dosing.molar_mass(role)
+        value = concentration(amount, mass, problems, f"{key}.{name}", dosing.hint_on_mass(role, mass))
         if index in doses:
             field = dosing.mechanism.field_names[index]
             problems.add(f"{key}.{name}", f"the field {field!r} is dosed twice in one event")
@@ -106,12 +114,15 @@ def _doses(given: Mapping[str, Any], dosing: Dosing, problems: Problems, key: st
     return doses
 
 
-def concentration(given: Any, molar_mass: float, problems: Problems, key: str) -> float:
-    """A concentration [nM], also from a mass concentration where the molar mass is known; NaN and a problem if not."""
+def concentration(given: Any, molar_mass: float, problems: Problems, key: str, unknown_mass: str = "") -> float:
+    """A concentration [nM], also from a mass concentration where the molar mass is known; NaN and a problem if not.
+
+    unknown_mass: end of the message where it is not known.
+    """
     try:
         value = _concentration(given, molar_mass, problems.at(key))
     except UnitsError as error:
-        problems.add(key, str(error).removeprefix(f"{problems.at(key)}: "))
+        problems.add(key, str(error).removeprefix(f"{problems.at(key)}: ") + unknown_mass)
         return math.nan
     if value < 0:
         problems.add(key, f"got {given!r}; a concentration of at least 0 such as '50 nM' is needed")
