@@ -21,6 +21,6 @@ def study():
 def finished(tmp_path, study):
     """A run directory of the stand-in simulation, run to its end."""
     sim = FakeSimulation(study)
-    writer = start_run(study, sim, tmp_path / "run", command=["test"])
+    writer = start_run(sim, tmp_path / "run", command=["test"])
     assert execute(sim, writer) == "finished"
     return tmp_path / "run"

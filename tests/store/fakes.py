@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from payloadfield.errors import SolverError
+from payloadfield.solver.ledger import LedgerLine
 
 SHAPE = (3, 4, 5)
 DURATION = 3600.0
@@ -25,7 +26,7 @@ class Source:
 
 
 def make_study(*, checkpoint_every: float = 1e9, n_outputs: int = 7) -> SimpleNamespace:
-    grid = SimpleNamespace(shape=SHAPE, spacing=10.0)
+    grid = SimpleNamespace(shape=SHAPE, spacing=10.0, periodic=(False, True, True))
     open_fraction = np.ones(SHAPE)
     open_fraction[0, :2] = 0.0
     geometry = SimpleNamespace(
@@ -77,6 +78,7 @@ def make_study(*, checkpoint_every: float = 1e9, n_outputs: int = 7) -> SimpleNa
         initial_states=np.ones((2, 4)),
         initial_bath=np.ones(2),
         schedule=(),
+        bath=SimpleNamespace(sides=frozenset({"z_high"})),
         solver=SimpleNamespace(rtol=1e-2),
         output=SimpleNamespace(
             times=tuple(np.linspace(0.0, DURATION, n_outputs)),
@@ -96,7 +98,6 @@ class FakeSimulation:
     def __init__(self, study, backend="fake", *, fail_at=None):
         self.study = study
         self.backend = SimpleNamespace(name="numpy")
-        self.backend_reason = "a stand-in"
         self.fail_at = fail_at
         self.open = study.geometry.open_fraction > 0
         n_open = int(self.open.sum())
@@ -104,7 +105,7 @@ class FakeSimulation:
         self.state = SimpleNamespace(
             time=0.0, fields=fields, states=np.ones((2, 4)), bath=np.ones(2), accumulators=np.zeros(1)
         )
-        self.index, self.memory = 0, 1.0
+        self.index, self.memory, self.next_output = 0, 1.0, 0
 
     def steps(self, until=None):
         end = min(self.study.duration, until or self.study.duration)
@@ -123,11 +124,15 @@ class FakeSimulation:
         fields = self.state.fields * np.exp(-dt * 1e-4) + 1e-3 * np.sin(self.state.fields)
         states = self.state.states + dt * 0.1
         self.state = SimpleNamespace(**{**vars(self.state), "time": time, "fields": fields, "states": states})
-        outputs = [i for i, t in enumerate(self.study.output.times) if t == time]
         return SimpleNamespace(
-            index=self.index, time=time, dt=dt, error=0.1, accepted=True, iterations=2, rejected=0,
-            balance={"payload": float("nan")}, wall=0.0, landed_output=outputs[0] if outputs else None, event=None,
+            index=self.index, time=time, dt=dt, error=0.1, worst_quantity="adc", iterations=2, worst_residual=1e-4,
+            rejected=0, balance={"payload": float("nan")}, outputs=self.outputs_now(), event=None,
         )  # fmt: skip
+
+    def outputs_now(self):
+        due = [i for i, t in enumerate(self.study.output.times) if i >= self.next_output and t <= self.state.time]
+        self.next_output += len(due)
+        return tuple(due)
 
     def field_on_grid(self, name):
         values = np.full(SHAPE, np.nan)
@@ -139,25 +144,22 @@ class FakeSimulation:
 
     @property
     def ledger(self):
-        names = (
-            "initial",
-            "dosed",
-            "washed",
-            "present_fields",
-            "present_cells",
-            "present_bath",
-            "lost",
-            "defect",
-            "relative",
-        )
-        return {"payload": SimpleNamespace(**dict.fromkeys(names, float(self.index)))}
+        return [LedgerLine("payload", *[float(self.index)] * 10)]
 
     def checkpoint(self):
         state = vars(self.state)
-        return {**state, "index": self.index, "memory": self.memory, "name": "x", "nothing": None}
+        return {
+            **state,
+            "index": self.index,
+            "memory": self.memory,
+            "next_output": self.next_output,
+            "name": "x",
+            "nothing": None,
+        }
 
     def restore(self, values):
         keys = ("time", "fields", "states", "bath", "accumulators")
         self.state = SimpleNamespace(**{key: values[key] for key in keys})
         self.index, self.memory = values["index"], values["memory"]
+        self.next_output = values["next_output"]
         assert values["nothing"] is None and values["name"] == "x"

@@ -44,7 +44,7 @@ def interrupted_run(path, at_step):
         def step(self, sim, record):
             stop.is_set = record.index == at_step
 
-    assert runner.execute(sim, runner.start_run(study, sim, path), observer=Stops(), stop=stop) == "interrupted"
+    assert runner.execute(sim, runner.start_run(sim, path), observer=Stops(), stop=stop) == "interrupted"
 
 
 def same_results(a, b):
@@ -140,7 +140,7 @@ def test_a_run_killed_while_writing_leaves_its_snapshots_readable_and_goes_on(tm
         files.os.fsync = slow
         study = make_study(checkpoint_every=0.0)
         sim = FakeSimulation(study)
-        execute(sim, start_run(study, sim, {str(tmp_path / "killed")!r}))
+        execute(sim, start_run(sim, {str(tmp_path / "killed")!r}))
     """
     process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)])
     wait_for(tmp_path / "killed" / layout.snapshot_name(3), process)

@@ -19,7 +19,7 @@ from payloadfield.store.series import rebuild_series
 
 def run_into(path, study, **options):
     sim = FakeSimulation(study, **options)
-    return sim, start_run(study, sim, path, command=["test"])
+    return sim, start_run(sim, path, command=["test"])
 
 
 def test_a_finished_run_holds_every_file_of_the_layout(finished):

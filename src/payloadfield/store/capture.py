@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,18 +13,6 @@ from payloadfield.store.table import Table
 if TYPE_CHECKING:
     from payloadfield.solver import Simulation
     from payloadfield.study import Study
-
-LEDGER_COLUMNS = (
-    "initial",
-    "dosed",
-    "washed",
-    "present_fields",
-    "present_cells",
-    "present_bath",
-    "lost",
-    "defect",
-    "relative",
-)
 
 
 def take_snapshot(sim: Simulation, index: int) -> Snapshot:
@@ -56,9 +44,9 @@ def kept_states(study: Study) -> dict[str, str]:
 
 
 def ledger_rows(sim: Simulation) -> dict[str, dict[str, float]]:
-    """The balance sheet: moiety -> column -> amount [molecules]; `relative` is the defect over what was put in."""
-    report = sim.ledger
-    return {moiety: {name: float(getattr(report[moiety], name)) for name in LEDGER_COLUMNS} for moiety in report}
+    """The balance sheet: moiety -> column -> amount [molecules]; `relative_defect` has no unit."""
+    rows = (asdict(line) for line in sim.ledger)
+    return {row.pop("moiety"): row for row in rows}
 
 
 def cell_table(sim: Simulation) -> Table:
@@ -82,7 +70,7 @@ def _identity(study: Study) -> dict[str, np.ndarray]:
         "y_um": cells.position[:, 1],
         "z_um": cells.position[:, 0],
         "radius_um": cells.radius,
-        "surface_distance_um": _own_voxel(study, study.geometry.surface_distance),
+        "surface_distance_um": _at_cells(study, study.geometry.surface_distance),
     }
 
 
@@ -92,16 +80,17 @@ def _add_parameters(study: Study, table: dict[str, np.ndarray], units: dict[str,
         table[name], units[name] = values, per_cell[name]
 
 
-def _own_voxel(study: Study, values: np.ndarray) -> np.ndarray:
-    """Values of a grid array at the voxel that holds each cell's centre."""
+def _at_cells(study: Study, values: np.ndarray) -> np.ndarray:
+    """Values of a grid array at the centre of each cell, interpolated between the centres of voxels (n_cell,)."""
+    from scipy.ndimage import map_coordinates
+
     grid = study.geometry.grid
-    index = np.floor(study.cells.position / grid.spacing).astype(np.int64)
-    index = np.clip(index, 0, np.asarray(grid.shape) - 1)
-    return values[index[:, 0], index[:, 1], index[:, 2]]
-
-
-def totals(row: Mapping[str, float]) -> tuple[float, float]:
-    """Amount put in and amount accounted for, of one moiety's row [molecules]."""
-    put_in = row["initial"] + row["dosed"]
-    present = row["present_fields"] + row["present_cells"] + row["present_bath"]
-    return put_in, present + row["washed"] + row["lost"]
+    if not np.isfinite(values).all():  # no surface anywhere
+        return np.full(len(study.cells.position), np.inf)
+    index = study.cells.position / grid.spacing - 0.5
+    padded = values
+    for axis, is_periodic in enumerate(grid.periodic):
+        padding = [(1, 1) if k == axis else (0, 0) for k in range(3)]
+        padded = np.pad(padded, padding, mode="wrap" if is_periodic else "edge")
+    found: np.ndarray = map_coordinates(padded, index.T + 1.0, order=1, mode="nearest")
+    return found

@@ -11,7 +11,7 @@ from payloadfield.errors import RunError
 from payloadfield.store.files import refusing_bad_disk, write_atomically
 from payloadfield.store.hdf5 import memory_file, put
 from payloadfield.store.reader import Run
-from payloadfield.store.snapshot import FIELD_UNIT
+from payloadfield.store.snapshot import FIELD_UNIT, ledger_unit
 from payloadfield.store.table import Table
 
 
@@ -65,14 +65,14 @@ def _export_hdf5(run: Run, path: Path) -> list[Path]:
             put(file, f"bath/{name}", values, FIELD_UNIT)
         for moiety, columns in run.series.ledger.items():
             for name, values in columns.items():
-                put(file, f"ledger/{moiety}/{name}", values, "1" if name == "relative" else "molecules")
+                put(file, f"ledger/{moiety}/{name}", values, ledger_unit(name))
     write_atomically(path, image.data)
     return [path]
 
 
 def _export_h5ad(run: Run, path: Path) -> list[Path]:
     try:
-        import anndata
+        import anndata  # type: ignore[import-not-found]
     except ImportError as error:
         raise RunError(
             "export --to h5ad: the package anndata is not installed; `pip install anndata`, or use --to hdf5 or csv"
@@ -127,6 +127,4 @@ def _ledger_table(run: Run) -> Table:
         "moiety": np.repeat(np.asarray(list(ledger)), len(run.times)),
     }
     columns |= {name: np.concatenate([item[name] for item in ledger.values()]) for name in names}
-    return Table(
-        columns, {name: "1" if name == "relative" else "molecules" for name in names} | {"time_s": "s", "moiety": "1"}
-    )
+    return Table(columns, {name: ledger_unit(name) for name in names} | {"time_s": "s", "moiety": "1"})

@@ -12,7 +12,7 @@ import numpy as np
 from payloadfield.store.files import write_atomically
 from payloadfield.store.hdf5 import memory_file, opened, put, read_array, text
 from payloadfield.store.layout import EXPOSURE, snapshot_indices
-from payloadfield.store.snapshot import FIELD_UNIT, Snapshot, read_snapshot
+from payloadfield.store.snapshot import FIELD_UNIT, Snapshot, ledger_unit, read_snapshot
 from payloadfield.store.table import Table
 
 
@@ -94,4 +94,4 @@ def _put_series(group: h5py.Group, series: CellSeries) -> None:
     for moiety, columns in series.ledger.items():
         ledger = group["ledger"].create_group(moiety, track_order=True)
         for name, values in columns.items():
-            put(ledger, name, values, "1" if name == "relative" else "molecules")
+            put(ledger, name, values, ledger_unit(name))

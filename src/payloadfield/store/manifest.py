@@ -10,30 +10,41 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from payloadfield.errors import RunError
+from payloadfield.store.digest import study_digest
 from payloadfield.store.files import write_atomically
 from payloadfield.store.layout import LAYOUT_VERSION, MANIFEST
 
-STATES = ("running", "interrupted", "finished", "failed")
+if TYPE_CHECKING:
+    from payloadfield.study import Study
+
 _PACKAGES = ("payloadfield", "numpy", "numba", "scipy", "h5py", "sympy")
 
 
-def make_manifest(
-    title: str, *, backend: str, backend_reason: str, command: Sequence[str], digest: str
-) -> dict[str, Any]:
+def make_manifest(study: Study, *, backend: str, backend_reason: str, command: Sequence[str]) -> dict[str, Any]:
     """Manifest of a run that starts now."""
+    from payloadfield.study.lookup import SCALE
+
     return {
         "layout_version": LAYOUT_VERSION,
-        "title": title,
+        "title": study.title,
+        "mechanism": study.mechanism.name,
+        "duration_s": float(study.duration),
+        "exposures": [state.name for state in study.mechanism.states if state.kind == "exposure"],
+        "events_s": [float(event.time) for event in study.schedule],
+        "periodic_zyx": [bool(axis) for axis in study.geometry.grid.periodic],
+        "n_inputs": sum(source.grade != SCALE for source in study.sources),
+        "n_assumed": sum(source.grade == "assumed" for source in study.sources),
+        "bath_sides": sorted(study.bath.sides),
         "state": "running",
         "reason": "",
         "time_reached_s": 0.0,
         "backend": backend,
         "backend_reason": backend_reason,
         "command": list(command),
-        "study_digest": digest,
+        "study_digest": study_digest(study),
         "started": _now(),
         "updated": _now(),
         "cpu_seconds": 0.0,

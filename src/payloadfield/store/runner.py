@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from payloadfield.backends.registry import resolve
 from payloadfield.errors import PayloadfieldError, ResourceError, RunError
 from payloadfield.store import layout
 from payloadfield.store.capture import cell_table, take_snapshot
@@ -22,7 +23,6 @@ from payloadfield.store.writer import RunWriter, create_run
 
 if TYPE_CHECKING:
     from payloadfield.solver import Simulation, StepRecord
-    from payloadfield.study import Study
 
 
 class Observer:
@@ -64,16 +64,17 @@ class Spent:
         return self.wall_before + monotonic() - self._wall
 
 
-def start_run(study: Study, sim: Simulation, output: str | Path, *, command: Sequence[str] | None = None) -> RunWriter:
-    """Make the run directory of a simulation that has not stepped yet."""
+def start_run(
+    sim: Simulation, output: str | Path, *, backend: str = "auto", command: Sequence[str] | None = None
+) -> RunWriter:
+    """Make the run directory of a simulation that has not stepped yet; `backend`: as it was asked for."""
     manifest = make_manifest(
-        study.title,
+        sim.study,
         backend=sim.backend.name,
-        backend_reason=sim.backend_reason,
+        backend_reason=resolve(backend)[1],
         command=list(sys.argv) if command is None else command,
-        digest=study_digest(study),
     )
-    return RunWriter(create_run(output, study, manifest), manifest)
+    return RunWriter(create_run(output, sim.study, manifest), manifest)
 
 
 def execute(
@@ -151,9 +152,8 @@ class _Leg:
 
     def go(self, until: float | None, stop: StopRequest) -> str:
         self.observer.start(self.sim)
-        if self.spent.steps == 0 and self.spent.snapshots == 0:
-            self._write_first_output()
-            self.save()
+        self._write_outputs(self.sim.outputs_now())
+        self.save()
         for record in self.sim.steps(until=until):
             self._note(record)
             if stop.is_set:
@@ -183,22 +183,17 @@ class _Leg:
         if np.isfinite(state.fields).all() and np.isfinite(state.states).all():
             self.save()
 
-    def _write_first_output(self) -> None:
-        times = self.sim.study.output.times
-        if times and times[0] <= self.sim.state.time:
-            self._write_output(0)
-
     def _note(self, record: StepRecord) -> None:
         self.spent.steps = record.index
         self.writer.log(_log_entry(record, self.spent.wall))
         self.observer.step(self.sim, record)
-        if record.landed_output is not None and record.landed_output >= self.spent.snapshots:
-            self._write_output(record.landed_output)
+        self._write_outputs(record.outputs)
 
-    def _write_output(self, index: int) -> None:
-        self.writer.snapshot(take_snapshot(self.sim, index))
-        self.spent.snapshots = index + 1
-        self.observer.output(self.sim, index)
+    def _write_outputs(self, indices: Sequence[int]) -> None:
+        for index in indices:
+            self.writer.snapshot(take_snapshot(self.sim, index))
+            self.spent.snapshots = index + 1
+            self.observer.output(self.sim, index)
 
     def _leave(self, state: str, reason: str) -> str:
         self.save()
@@ -212,13 +207,14 @@ def _log_entry(record: StepRecord, wall: float) -> dict[str, Any]:
         "time_s": float(record.time),
         "dt_s": float(record.dt),
         "error": float(record.error),
-        "accepted": bool(record.accepted),
+        "worst_quantity": record.worst_quantity,
         "iterations": int(record.iterations),
+        "worst_residual": float(record.worst_residual),
         "rejected": int(record.rejected),
         "balance": {moiety: float(value) for moiety, value in record.balance.items()},
         "wall_s": wall,
-        "output": record.landed_output,
-        "event": None if record.event is None else str(record.event),
+        "outputs": list(record.outputs),
+        "event": record.event,
     }
 
 

@@ -88,7 +88,7 @@ def simulate(
     sim = Simulation(resolved, backend=backend)
     if output is None:
         return _in_memory(sim, until, observer or Observer())
-    writer = start_run(resolved, sim, output)
+    writer = start_run(sim, output, backend=backend)
     with listening() as stop:
         execute(sim, writer, until=until, observer=observer, stop=stop)
     return _opened(writer.directory, was_stopped=stop.is_set)
@@ -117,12 +117,11 @@ def _in_memory(sim: Simulation, until: float | None, observer: Observer) -> Resu
     """Step without a disk: the same outputs, kept in a list."""
     snapshots: list[Snapshot] = []
     observer.start(sim)
-    if sim.study.output.times and sim.study.output.times[0] <= sim.state.time:
-        snapshots.append(take_snapshot(sim, 0))
+    snapshots += [take_snapshot(sim, index) for index in sim.outputs_now()]
     for record in sim.steps(until=until):
         observer.step(sim, record)
-        if record.landed_output is not None and record.landed_output >= len(snapshots):
-            snapshots.append(take_snapshot(sim, record.landed_output))
-            observer.output(sim, record.landed_output)
+        for index in record.outputs:
+            snapshots.append(take_snapshot(sim, index))
+            observer.output(sim, index)
     observer.finish(sim)
     return Result(sim.study, snapshots, cell_table(sim))

@@ -53,11 +53,16 @@ def snapshot_bytes(snapshot: Snapshot) -> bytes:
             put(root["CellData"], name, np.asarray(values, dtype=np.float32), FIELD_UNIT)
         put(root, "FieldData/time", [snapshot.time], "s")
         put(file, "time", snapshot.time, "s")
-        cells = file.create_group("cells")
+        cells = file.create_group("cells", track_order=True)
         for name, values in snapshot.cells.items():
             put(cells, name, values, snapshot.cell_units.get(name, "molecules"))
         _put_scalars(file, snapshot)
     return image.data
+
+
+def ledger_unit(column: str) -> str:
+    """Unit of one column of the ledger."""
+    return "1" if column == "relative_defect" else "molecules"
 
 
 def write_image_header(file: h5py.File, frame: Frame) -> h5py.Group:
@@ -114,7 +119,7 @@ def _put_scalars(file: h5py.File, snapshot: Snapshot) -> None:
     for moiety, columns in snapshot.ledger.items():
         group = ledger.create_group(moiety, track_order=True)
         for name, value in columns.items():
-            put(group, name, float(value), "1" if name == "relative" else "molecules")
+            put(group, name, float(value), ledger_unit(name))
     bath = file.create_group("bath")
     for name, value in snapshot.bath.items():
         put(bath, name, float(value), FIELD_UNIT)

@@ -1,0 +1,147 @@
+"""`payloadfield check`: what a study means, before it is run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from payloadfield.cli.output import json_option
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from payloadfield.study import Study
+
+
+@click.command(epilog="Example: payloadfield check seeds/t-dxd-scaffold/study.toml --set solver.rtol=1e-3")
+@click.argument("study", type=click.Path(path_type=Path))
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a value of the study; repeatable."
+)
+@json_option
+def check(study: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Check STUDY without running it: every value with its source, the geometry, the cost, and warnings."""
+    from payloadfield.cli.output import print_json
+    from payloadfield.study import load_study
+
+    found = load_study(study, overrides)
+    if as_json:
+        print_json(describe_study(found))
+    else:
+        _print(found)
+
+
+def describe_study(study: Study) -> dict[str, Any]:
+    """What a study means, as plain data."""
+    from payloadfield.cli.estimate import estimate_run
+
+    return {
+        "title": study.title,
+        "mechanism": study.mechanism.name,
+        "duration_s": study.duration,
+        "n_outputs": len(study.output.times),
+        "schedule": [_event(study, event) for event in study.schedule],
+        "geometry": _describe_geometry(study),
+        "cells": _count_cells(study),
+        "estimate": asdict(estimate_run(study)),
+        "sources": [asdict(source) for source in study.sources],
+        "warnings": study.warnings,
+    }
+
+
+def _event(study: Study, event: Any) -> dict[str, Any]:
+    names = [field.name for field in study.mechanism.fields]
+    dose = {names[index]: concentration for index, concentration in event.dose.items()}
+    return {"at_s": event.time, "dose_nM": dose, "wash": event.wash}
+
+
+def _describe_geometry(study: Study) -> dict[str, Any]:
+    geometry, pockets = study.geometry, study.pockets
+    nz, ny, nx = geometry.grid.shape
+    is_open = geometry.open_fraction > 0
+    return {
+        "voxels_xyz": [nx, ny, nz],
+        "spacing_um": geometry.grid.spacing,
+        "n_voxels": int(is_open.size),
+        "n_open": int(is_open.sum()),
+        "porosity": float(geometry.open_fraction.mean()),
+        "materials": [material.name for material in geometry.materials],
+        "n_pockets": len(pockets.volume),
+        "n_pockets_closed": int((~pockets.touches_bath).sum()),
+        "boundary": dict(study.boundary),
+    }
+
+
+def _count_cells(study: Study) -> dict[str, int]:
+    import numpy as np
+
+    counts = np.bincount(study.cells.type_index, minlength=len(study.cells.type_names))
+    return {name: int(amount) for name, amount in zip(study.cells.type_names, counts, strict=True)}
+
+
+def _print(study: Study) -> None:
+    from payloadfield.cli.output import count, duration, make_console
+
+    facts = describe_study(study)
+    console = make_console()
+    lines = [
+        f"{study.title}",
+        f"Mechanism {facts['mechanism']}, {duration(study.duration)}, {count(facts['n_outputs'], 'output')}",
+        *(_spell_event(event) for event in facts["schedule"]),
+        *_geometry_lines(facts["geometry"]),
+        *_cell_lines(study, facts["cells"]),
+        *_cost_lines(facts["estimate"]),
+    ]
+    console.print("\n".join(lines), markup=False)
+    console.print(_source_table(study))
+    for warning in study.warnings:
+        console.print(f"Warning: {warning}", markup=False)
+
+
+def _spell_event(event: dict[str, Any]) -> str:
+    from payloadfield.cli.output import duration, number
+
+    wash = [f"{event['wash']:.0%} of the bath replaced"] if event["wash"] else []
+    doses = [f"{name} in the bath set to {number(value)} nM" for name, value in event["dose_nM"].items()]
+    return f"  at {duration(event['at_s'])}: {', '.join([*wash, *doses])}"
+
+
+def _geometry_lines(facts: dict[str, Any]) -> list[str]:
+    voxels = " x ".join(str(count) for count in facts["voxels_xyz"])
+    pockets = "one connected space" if facts["n_pockets"] == 1 else f"{facts['n_pockets']:,} disconnected pockets"
+    closed = f", {facts['n_pockets_closed']:,} without a bath" if facts["n_pockets_closed"] else ""
+    sides = ", ".join(f"{side} {kind}" for side, kind in facts["boundary"].items())
+    return [
+        f"Grid {voxels} (x, y, z) of {facts['spacing_um']:g} um; {facts['n_open']:,} of {facts['n_voxels']:,} "
+        f"voxels open, porosity {facts['porosity']:.1%}; {pockets}{closed}",
+        f"Materials: {', '.join(facts['materials'])}; sides: {sides}",
+    ]
+
+
+def _cell_lines(study: Study, cells: dict[str, int]) -> list[str]:
+    if not len(study.cells.type_index):
+        return ["No cells"]
+    voxels = len(study.cells.entry_voxel) / len(study.cells.type_index)
+    return [f"Cells: {', '.join(f'{n:,} {name}' for name, n in cells.items())}; {voxels:.1f} voxels a cell"]
+
+
+def _cost_lines(facts: dict[str, float]) -> list[str]:
+    from payloadfield.cli.output import duration
+    from payloadfield.store.files import format_bytes
+
+    return [
+        f"Estimate: {format_bytes(facts['memory'])} of memory, {format_bytes(facts['disk'])} on disk, "
+        f"about {facts['n_steps']:.0f} steps and {duration(facts['seconds'])} of CPU time",
+    ]
+
+
+def _source_table(study: Study) -> Table:
+    from payloadfield.cli.output import make_table, number
+
+    rows = [
+        (item.key, number(item.value, 6), item.unit, item.grade, item.origin, item.citation) for item in study.sources
+    ]
+    return make_table("Values", ("key", "value", "unit", "grade", "from", "source"), rows, right=(1,))

@@ -1,0 +1,136 @@
+"""`payloadfield mechanism`: reactions, what they conserve, and the code made from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from payloadfield.cli.output import json_option
+
+if TYPE_CHECKING:
+    from payloadfield.mechanism import Mechanism
+
+
+@click.group(epilog="Example: payloadfield mechanism show adc")
+def mechanism() -> None:
+    """Look at mechanisms: the built-in ones, or a file of your own."""
+
+
+@mechanism.command("list", epilog="Example: payloadfield mechanism list")
+@json_option
+def list_all(as_json: bool) -> None:
+    """List the built-in mechanisms."""
+    from payloadfield.cli.output import print_json
+    from payloadfield.mechanism import built_in_mechanisms
+
+    names = list(built_in_mechanisms())
+    if as_json:
+        print_json(names)
+        return
+    for name in names:
+        click.echo(name)
+
+
+@mechanism.command("show", epilog="Example: payloadfield mechanism show my-mechanism.toml --target numba")
+@click.argument("name")
+@click.option("--target", type=click.Choice(["numpy", "numba"]), help="Print the code generated for this backend.")
+@json_option
+def show(name: str, target: str | None, as_json: bool) -> None:
+    """Show the mechanism NAME (built-in, or a file): reactions, moieties, order of the fields, generated code."""
+    from payloadfield.cli.output import print_json
+    from payloadfield.mechanism import load_mechanism
+
+    found = load_mechanism(name if not Path(name).is_file() else Path(name))
+    source = _generated(found, target) if target else None
+    if as_json:
+        print_json({**_facts(found), "source": source})
+    elif source is not None:
+        click.echo(source)
+    else:
+        _print(found)
+
+
+def _generated(found: Mechanism, target: str) -> str:
+    from payloadfield.mechanism.codegen import generate
+
+    return str(generate(found, target).source)
+
+
+def _facts(found: Mechanism) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "file": found.file,
+        "doc": found.doc,
+        "digest": found.digest,
+        "moieties": found.moieties,
+        "fields": [{"name": item.name, "contains": _contents(item.contains), "doc": item.doc} for item in found.fields],
+        "states": [
+            {
+                "name": item.name,
+                "kind": item.kind,
+                "unit": item.unit,
+                "contains": _contents(item.contains),
+                "doc": item.doc,
+            }
+            for item in found.states
+        ],
+        "order_of_fields": [[found.fields[index].name for index in group] for group in found.field_groups],
+        "parameters": [
+            {
+                "name": item.name,
+                "unit": item.unit,
+                "per": item.per,
+                "from": item.source,
+                "default": item.value,
+                "doc": item.doc,
+            }
+            for item in found.parameters
+        ],
+        "reactions": [
+            {
+                "name": item.name,
+                "scope": item.scope,
+                "equation": item.text.partition("  at ")[0],
+                "rate": str(item.rate),
+            }
+            for item in found.reactions
+        ],
+    }
+
+
+def _contents(contains: dict[str, Any]) -> dict[str, str]:
+    return {moiety: str(amount) for moiety, amount in contains.items()}
+
+
+def _print(found: Mechanism) -> None:
+    from payloadfield.cli.output import make_console, make_table
+
+    facts = _facts(found)
+    console = make_console()
+    console.print(f"{found.name}: {found.doc}\n{found.file}", markup=False)
+    console.print(f"Moieties: {', '.join(found.moieties)}", markup=False)
+    groups = (" and ".join(group) for group in facts["order_of_fields"])
+    console.print(f"Order of the fields: {', then '.join(groups)}\n", markup=False)
+    columns: tuple[str, ...] = ("scope", "name", "equation", "rate")
+    rows = [tuple(item[name] for name in columns) for item in facts["reactions"]]
+    console.print(make_table("Reactions", columns, rows))
+    console.print(make_table("Fields and states", ("name", "kind", "unit", "contains", "what it is"), _species(facts)))
+    columns = ("name", "unit", "per", "from", "default", "doc")
+    rows = [tuple("" if item[name] is None else item[name] for name in columns) for item in facts["parameters"]]
+    console.print(make_table("Parameters", columns, rows))
+
+
+def _species(facts: dict[str, Any]) -> list[tuple[Any, ...]]:
+    fields: list[tuple[Any, ...]] = [
+        (item["name"], "field", "nM", _spell(item["contains"]), item["doc"]) for item in facts["fields"]
+    ]
+    states: list[tuple[Any, ...]] = [
+        (item["name"], item["kind"], item["unit"], _spell(item["contains"]), item["doc"]) for item in facts["states"]
+    ]
+    return fields + states
+
+
+def _spell(contains: dict[str, str]) -> str:
+    return ", ".join(f"{amount} {moiety}" for moiety, amount in contains.items())

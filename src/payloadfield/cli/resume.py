@@ -1,0 +1,28 @@
+"""`payloadfield resume`: go on with an interrupted run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from payloadfield.cli.output import json_option
+from payloadfield.cli.run import BACKENDS
+
+
+@click.command(epilog="Example: payloadfield resume my-run")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--backend", type=click.Choice(BACKENDS), help="Where to compute.  [default: as the run began]")
+@click.option("--until", metavar="TIME", help="Stop at this model time, such as '48 h'.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress; errors and the summary only.")
+@json_option
+def resume(run: Path, backend: str | None, until: str | None, quiet: bool, as_json: bool) -> None:
+    """Go on with RUN from its newest checkpoint; the result is the same, bit for bit, as without the interruption."""
+    from payloadfield.cli.progress import show_log_messages
+    from payloadfield.cli.run import go, parse_time
+    from payloadfield.store.runner import resume_run
+
+    show_log_messages(is_quiet=quiet)
+    end = parse_time(until)
+    sim, writer, spent = resume_run(run, backend=backend)
+    go(sim, writer, spent=spent, until=end, is_quiet=quiet, as_json=as_json)

@@ -1,0 +1,133 @@
+"""What a run came to: exposure per cell type, the balance sheet, what it cost, what it rests on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from payloadfield.cli.output import count, duration, make_console, make_table, number
+
+if TYPE_CHECKING:
+    from payloadfield.store.reader import Run
+
+_QUARTILES = (25, 50, 75)
+_SHOWN_UNITS = {"nM*s": ("nM h", 3600.0), "s*nM": ("nM h", 3600.0)}
+
+
+def summarise(run: Run) -> dict[str, Any]:
+    """The summary of a run as plain data; exposures in the unit that is given beside them."""
+    manifest = run.manifest
+    return {
+        "run": str(run.directory),
+        "title": run.title,
+        "state": run.state,
+        "reason": manifest["reason"],
+        "time_reached_s": run.time_reached,
+        "duration_s": manifest["duration_s"],
+        "mechanism": manifest["mechanism"],
+        "backend": manifest["backend"],
+        "backend_reason": manifest["backend_reason"],
+        "n_outputs": len(run.indices),
+        "fields": run.field_names,
+        "n_cells": cells_per_type(run),
+        "exposure": exposure_per_type(run),
+        "balance": run.ledger if run.indices else {},
+        "n_steps": run.log[-1]["step"] if run.log else 0,
+        "cpu_seconds": manifest["cpu_seconds"],
+        "wall_seconds": manifest["wall_seconds"],
+        "n_inputs": manifest["n_inputs"],
+        "n_assumed": manifest["n_assumed"],
+        "bytes": run.size(),
+        "versions": manifest["versions"],
+        "machine": manifest["machine"],
+    }
+
+
+def cells_per_type(run: Run) -> dict[str, int]:
+    """Number of cells of each type, in the order they first appear."""
+    types = run.cells["type"].tolist()
+    return {name: types.count(name) for name in dict.fromkeys(types)}
+
+
+def exposure_per_type(run: Run) -> list[dict[str, Any]]:
+    """Median and quartiles of every exposure over the cells of each type, at the newest checkpoint."""
+    import numpy as np
+
+    rows = []
+    for name in run.manifest["exposures"]:
+        unit, divisor = _SHOWN_UNITS.get(run.cells.units[name], (run.cells.units[name], 1.0))
+        for cell_type, n_cells in cells_per_type(run).items():
+            values = run.cells[name][run.cells["type"] == cell_type] / divisor
+            lower, median, upper = (float(value) for value in np.percentile(values, _QUARTILES))
+            rows.append(
+                {
+                    "exposure": name,
+                    "unit": unit,
+                    "type": cell_type,
+                    "n_cells": n_cells,
+                    "lower_quartile": lower,
+                    "median": median,
+                    "upper_quartile": upper,
+                }
+            )
+    return rows
+
+
+def print_summary(run: Run) -> None:
+    """Print the summary of a run."""
+    console = make_console()
+    facts = summarise(run)
+    for line in _headline(facts):
+        console.print(line, markup=False)
+    if facts["exposure"]:
+        console.print(_exposure_table(facts))
+    if facts["balance"]:
+        console.print(_balance_table(facts))
+    for line in _closing_lines(run, facts):
+        console.print(line, markup=False)
+
+
+def _headline(facts: dict[str, Any]) -> list[str]:
+    reached = f"{duration(facts['time_reached_s'])} of {duration(facts['duration_s'])}"
+    reason = f" ({facts['reason']})" if facts["reason"] else ""
+    cells = ", ".join(f"{amount:,} {name}" for name, amount in facts["n_cells"].items())
+    lines = [f"{facts['title']}: {facts['state']}{reason}, {reached}"]
+    return [*lines, f"Cells: {cells}", ""] if cells else [*lines, ""]
+
+
+def _exposure_table(facts: dict[str, Any]) -> Any:
+    rows = [
+        (
+            f"{row['exposure']} [{row['unit']}]",
+            row["type"],
+            f"{row['n_cells']:,}",
+            number(row["lower_quartile"]),
+            number(row["median"]),
+            number(row["upper_quartile"]),
+        )
+        for row in facts["exposure"]
+    ]
+    columns = ("exposure", "cell type", "cells", "lower quartile", "median", "upper quartile")
+    return make_table("Exposure of the cells", columns, rows, right=(2, 3, 4, 5))
+
+
+def _balance_table(facts: dict[str, Any]) -> Any:
+    names = ("initial", "dosed", "entered", "washed", "in_fields", "in_cells", "in_bath", "lost")
+    rows = [
+        (moiety, *(number(row[name]) for name in names), f"{row['relative_defect']:.1e}")
+        for moiety, row in facts["balance"].items()
+    ]
+    columns = ("moiety", *(name.replace("_", " ") for name in names), "relative defect")
+    return make_table("Balance [molecules]", columns, rows, right=range(1, 10))
+
+
+def _closing_lines(run: Run, facts: dict[str, Any]) -> list[str]:
+    from payloadfield.store.files import format_bytes
+
+    return [
+        f"{count(facts['n_steps'], 'step')}, {duration(facts['cpu_seconds'])} of CPU time, "
+        f"{duration(facts['wall_seconds'])} elapsed, backend {facts['backend']} ({facts['backend_reason']})",
+        f"{facts['n_assumed']} of {count(facts['n_inputs'], 'input')} are assumed rather than measured: "
+        f"see {run.directory}/sources.json",
+        f"Files: {run.directory} ({count(facts['n_outputs'], 'snapshot')}, {format_bytes(facts['bytes'])}); "
+        f"series.vtkhdf opens in ParaView, `payloadfield plot {run.directory}` draws",
+    ]

@@ -1,0 +1,122 @@
+"""Slices through the fields at chosen times: one row a field, one column a time, one colour scale a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+
+from payloadfield.report.style import MAP, SOLID, colour_of_types, hours, make_figure, readable
+from payloadfield.store.reader import Run
+
+_AXES = "zyx"
+_COLUMNS = 4
+_DECADES = 3  # a logarithmic scale spans these below the largest value
+_ENOUGH_OPEN = 0.2  # open share of the middle layer below which another layer shows more
+_DECADES_FOR_LOG = 1.5  # spread between times above which a linear scale would hide the low ones
+
+
+def draw_slices(run: Run, fields: Sequence[str], indices: Sequence[int], axis: str, position: float | None) -> Figure:
+    """Figure of `fields` at the outputs `indices`, cut normal to `axis` at the share `position` of it.
+
+    Without a position the cut goes through the middle, or where most is open if little is open there.
+    """
+    layer = _layer(run, axis, position)
+    height, width = _extent(run, axis)
+    panel = 2.6
+    figure = make_figure(
+        1.2 + panel * len(indices),
+        0.6 + (panel * min(height / width, 2.0) + 0.35) * len(fields),
+        f"{run.title}\nfields in the plane {axis} = {(layer + 0.5) * run.frame.spacing:.4g} µm; solid is grey",
+    )
+    panels = figure.subplots(len(fields), len(indices), squeeze=False, sharex=True, sharey=True)
+    for row, name in enumerate(fields):
+        images = [_cut(run.field(name, index), axis, layer) for index in indices]
+        scale = _scale(images)
+        for column, image in enumerate(images):
+            picture = _draw_panel(panels[row, column], run, image, axis, scale)
+        bar = figure.colorbar(picture, ax=panels[row, :], shrink=0.9, pad=0.01)
+        bar.set_label(f"{readable(name)} [nM]")
+    _label(panels, run, indices, axis)
+    _draw_cells(figure, panels, run, axis, layer)
+    return figure
+
+
+def choose_outputs(run: Run, times: Sequence[float]) -> list[int]:
+    """Outputs nearest to `times` [s]; without any: the first after the start, those before events, and the last."""
+    if not times:
+        end = float(run.times[-1])
+        events = [time for time in run.manifest["events_s"] if 0 < time < end]
+        last_event = events[-1] if events else 0.0
+        times = [float(run.times[min(1, len(run.times) - 1)]), *events[-2:], 0.5 * (last_event + end), end]
+    nearest = sorted({int(np.argmin(np.abs(run.times - time))) for time in times})
+    return nearest if len(nearest) <= _COLUMNS else [nearest[0], *nearest[-(_COLUMNS - 1) :]]
+
+
+def _layer(run: Run, axis: str, position: float | None) -> int:
+    """The layer at a share of the axis, or the middle one if it is open, else the most open one."""
+    number = _AXES.index(axis)
+    n_layers = run.frame.shape[number]
+    if position is not None:
+        return min(int(position * n_layers), n_layers - 1)
+    others = tuple(k for k in range(3) if k != number)
+    openness = run.geometry("open_fraction").mean(axis=others)
+    middle = n_layers // 2
+    return middle if openness[middle] > _ENOUGH_OPEN else int(np.argmax(openness))
+
+
+def _cut(values: np.ndarray, axis: str, layer: int) -> np.ndarray:
+    return np.take(values, layer, axis=_AXES.index(axis))
+
+
+def _extent(run: Run, axis: str) -> tuple[float, float]:
+    """Height and width of the slice [um]."""
+    sizes = [count * run.frame.spacing for name, count in zip(_AXES, run.frame.shape, strict=True) if name != axis]
+    return sizes[0], sizes[1]
+
+
+def _scale(images: Sequence[np.ndarray]) -> Normalize:
+    """One scale for all times: linear, or logarithmic where the times differ too much to show both."""
+    typical = [float(np.nanmax(image)) if np.isfinite(image).any() else 0.0 for image in images]
+    largest = max(max(typical), 1e-30)
+    positive = [value for value in typical if value > 0]
+    if positive and largest / min(positive) > 10**_DECADES_FOR_LOG:
+        return LogNorm(largest * 10.0**-_DECADES, largest, clip=True)
+    return Normalize(0.0, largest, clip=True)
+
+
+def _draw_panel(axes: Any, run: Run, image: np.ndarray, axis: str, scale: Normalize) -> Any:
+    height, width = _extent(run, axis)
+    axes.set_facecolor(SOLID)
+    shown = np.ma.masked_invalid(image)
+    return axes.imshow(shown, origin="lower", extent=(0, width, 0, height), norm=scale, cmap=MAP, interpolation="none")
+
+
+def _label(panels: np.ndarray, run: Run, indices: Sequence[int], axis: str) -> None:
+    vertical, horizontal = (name for name in _AXES if name != axis)
+    for column, index in enumerate(indices):
+        panels[0, column].set_title(hours(float(run.times[index])), fontsize=10)
+        panels[-1, column].set_xlabel(f"{horizontal} [µm]")
+    for row in panels:
+        row[0].set_ylabel(f"{vertical} [µm]")
+
+
+def _draw_cells(figure: Figure, panels: np.ndarray, run: Run, axis: str, layer: int) -> None:
+    """Cells whose centre lies in the layer, one colour a type."""
+    if not run.cells.n_rows:
+        return
+    place = (layer + 0.5) * run.frame.spacing
+    near = run.cells.rows(np.abs(run.cells[f"{axis}_um"] - place) <= 0.5 * run.frame.spacing)
+    vertical, horizontal = (name for name in _AXES if name != axis)
+    for name, colour in colour_of_types(run.cells["type"].tolist()).items():
+        cells = near.rows(near["type"] == name)
+        for axes in panels.ravel():
+            axes.plot(
+                cells[f"{horizontal}_um"], cells[f"{vertical}_um"], "o", markersize=2.6, markerfacecolor=colour,
+                markeredgecolor="white", markeredgewidth=0.3, label=name,
+            )  # fmt: skip
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False, markerscale=2, fontsize=9)
