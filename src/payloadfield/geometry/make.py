@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +58,7 @@ def make_geometry(
     scene = make_scene(grid, shapes, materials)
     draft = _draft(scene)
     _force_labelled_voxels(draft, grid)
+    _close_faces_of_closed_voxels(draft, grid)
     _drop_enclosed_voxels(draft)
     if not draft.open_fraction.any():
         raise GeometryError(
@@ -64,7 +66,7 @@ def make_geometry(
             "open face; shrink the shapes or refine grid.voxel"
         )
     wall_area, bath_area = divide_walls(scene, draft.label, draft.open_fraction, draft.aperture, draft.bath_share)
-    bath_distance = place_bath_walls(scene, draft.open_fraction, draft.aperture, bath_area, draft.forced)
+    bath_distance = place_bath_walls(scene, draft.open_fraction, draft.aperture, bath_area)
     if scene.has_labels:
         draft.surface_distance = staircase_distance(grid, _is_surface_material(scene)[draft.label])
     return Geometry(
@@ -95,42 +97,50 @@ def slabs(grid: VoxelGrid) -> Iterator[tuple[int, int]]:
 
 
 def _fill(draft: Draft, slab: Slab) -> None:
-    planes, d = slice(slab.z0, slab.z1), slab.solid
+    planes = slice(slab.z0, slab.z1)
     draft.label[planes], draft.open_label[planes] = slab.label, slab.open_label
     draft.forced[planes], draft.surface_distance[planes] = slab.forced, slab.surface
     draft.touched |= slab.touched
-    draft.open_fraction[planes] = _shares(_voxel_corners(d), open_volume)
-    draft.aperture[0][slab.z0:slab.z1 + 1] = _shares(
-        (d[:, :-1, :-1], d[:, :-1, 1:], d[:, 1:, 1:], d[:, 1:, :-1]), open_area)
-    draft.aperture[1][planes] = _shares(
-        (d[:-1, :, :-1], d[:-1, :, 1:], d[1:, :, 1:], d[1:, :, :-1]), open_area)
-    draft.aperture[2][planes] = _shares(
-        (d[:-1, :-1], d[:-1, 1:], d[1:, 1:], d[1:, :-1]), open_area)
+    draft.open_fraction[planes] = _shares(slab, (0, 1, 2), open_volume)
+    draft.aperture[0][slab.z0:slab.z1 + 1] = _shares(slab, (1, 2), open_area)
+    draft.aperture[1][planes] = _shares(slab, (0, 2), open_area)
+    draft.aperture[2][planes] = _shares(slab, (0, 1), open_area)
     if draft.bath_share is not None and slab.bath is not None:
-        draft.bath_share[planes] = _bath_share(d, slab.bath)
+        draft.bath_share[planes] = _bath_share(slab.solid, slab.bath)
 
 
-def _voxel_corners(corners: FloatArray) -> tuple[FloatArray, ...]:
-    low, high = slice(None, -1), slice(1, None)
-    return tuple(corners[z, y, x] for z in (low, high) for y in (low, high) for x in (low, high))
+def _corners(distance: FloatArray, axes: Sequence[int]) -> list[FloatArray]:
+    """Values at the corners of all voxels (three axes), or around all faces that lie along two axes."""
+    low, high, every = slice(None, -1), slice(1, None), slice(None)
+    around = [(low, low), (low, high), (high, high), (high, low)]
+    turns = around if len(axes) == 2 else list(product((low, high), repeat=3))
+    return [distance[tuple(dict(zip(axes, turn, strict=True)).get(axis, every) for axis in range(3))]
+            for turn in turns]
 
 
-def _shares(corners: tuple[FloatArray, ...], share_of_cut: Callable[[FloatArray], FloatArray]) -> FloatArray:
-    """1 and 0 where all corners agree, and the exact share where they do not."""
+def _shares(slab: Slab, axes: Sequence[int], share_of_cut: Callable[[FloatArray], FloatArray]) -> FloatArray:
+    """Open share of voxels or faces: 1 or 0 where all corners agree, and that of the cut where they do not.
+
+    Where all corners lie on a surface, as in a channel one voxel wide, the distance at the centre decides.
+    """
+    corners = _corners(slab.solid, axes)
     n_open = np.zeros(corners[0].shape, np.uint8)
     for distance in corners:
         n_open += distance > 0
     share = (n_open == len(corners)).astype(np.float64)
     cut = np.nonzero((n_open > 0) & (n_open < len(corners)))
     share[cut] = share_of_cut(np.stack([distance[cut] for distance in corners]))
+    if slab.has_corners_on_surface:
+        tied = np.nonzero(np.all([distance == 0 for distance in corners], axis=0))
+        share[tied] = slab.is_open_at(tied, axes)
     return share
 
 
 def _bath_share(solid: FloatArray, bath: FloatArray) -> npt.NDArray[np.float32]:
     """Share of the closed corners of each voxel that lie in a bath rather than in a solid."""
     closed = (solid <= 0).astype(np.float32)
-    n_closed = np.sum(_voxel_corners(closed), axis=0)
-    n_bath = np.sum(_voxel_corners(closed * (bath <= solid)), axis=0)
+    n_closed = np.sum(_corners(closed, (0, 1, 2)), axis=0)
+    n_bath = np.sum(_corners(closed * (bath <= solid), (0, 1, 2)), axis=0)
     return np.asarray(n_bath / np.maximum(n_closed, 1), np.float32)
 
 
@@ -144,6 +154,13 @@ def _force_labelled_voxels(draft: Draft, grid: VoxelGrid) -> None:
         low, high = sides_of_faces(draft.forced, axis, periodic=grid.periodic[axis])
         aperture[(low == FORCED_OPEN) & (high == FORCED_OPEN)] = 1
         aperture[(low == FORCED_CLOSED) | (high == FORCED_CLOSED)] = 0
+
+
+def _close_faces_of_closed_voxels(draft: Draft, grid: VoxelGrid) -> None:
+    closed = draft.open_fraction == 0
+    for axis, aperture in enumerate(draft.aperture):
+        low, high = sides_of_faces(closed, axis, periodic=grid.periodic[axis])
+        aperture[low | high] = 0
 
 
 def sides_of_faces(values: np.ndarray, axis: int, *, periodic: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,7 @@ A closed shape unites with the solid, d = min(d, d_i); an open one carves it, d 
 followed separately, so that a wall knows which of them it faces.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from payloadfield.errors import GeometryError
 from payloadfield.geometry.grid import FloatArray, Points, VoxelGrid
 from payloadfield.geometry.label_array import UNTOUCHED, LabelArray
-from payloadfield.geometry.material import Material, check_materials
+from payloadfield.geometry.material import CLOSED_KINDS, OPEN_KINDS, Material, check_materials
 from payloadfield.geometry.shape import Shape
 
 # Marks of voxels that a label array decides, instead of signed distances.
@@ -57,13 +57,13 @@ class Scene:
                 used |= {self.materials[i].kind for i in np.flatnonzero(present)}
         return frozenset(used)
 
-    def bath_distance(self, points: Points) -> FloatArray:
-        """Signed distance of any points to shapes of kind "bath", negative inside them [um]."""
+    def distance(self, points: Points, kinds: Collection[str]) -> FloatArray:
+        """Signed distance of any points to shapes of these kinds, negative inside them [um]."""
         distance = np.full(np.broadcast_shapes(*(p.shape for p in points)), np.inf)
         for layer in self.layers:
             if layer.shape is not None:
                 own = layer.shape.signed_distance(points, self.grid.period)
-                distance = np.minimum(distance, own) if layer.kind == "bath" else np.maximum(distance, -own)
+                _combine(distance, own, joins=layer.kind in kinds)
         return distance
 
 
@@ -120,8 +120,7 @@ class Slab:
         return bool(at_corner.min() < 0 or at_centre.min() < 0)
 
     def _unite(self, layer: Layer, distance: FloatArray) -> None:
-        closed = layer.kind in ("impermeable", "bath")
-        _combine(self.solid, distance, joins=closed)
+        _combine(self.solid, distance, joins=layer.kind in CLOSED_KINDS)
         if self.bath is not None:
             _combine(self.bath, distance, joins=layer.kind == "bath")
 
@@ -129,7 +128,7 @@ class Slab:
         inside = np.broadcast_to(distance < 0, self.label.shape)
         self.label[inside] = layer.index
         self.forced[inside] = BY_DISTANCE
-        if layer.kind in ("medium", "gel"):
+        if layer.kind in OPEN_KINDS:
             self.open_label[inside] = layer.index
         _combine(self.surface, distance, joins=layer.kind != "medium")
 
@@ -149,6 +148,18 @@ class Slab:
         for distance in (self.solid, self.bath):
             if distance is not None:
                 distance[np.abs(distance) < near] = 0
+
+    @cached_property
+    def has_corners_on_surface(self) -> bool:
+        """Whether any corner lies exactly on a surface."""
+        return bool((self.solid == 0).any())
+
+    def is_open_at(self, index: tuple[npt.NDArray[np.int64], ...], axes: Sequence[int]) -> npt.NDArray[np.bool_]:
+        """Whether the middles of voxels (axes z, y, x), or of faces along two axes, lie outside all solids."""
+        h = self.scene.grid.spacing
+        first = (self.z0, 0, 0)
+        z, y, x = ((i + first[a] + (0.5 if a in axes else 0.0)) * h for a, i in enumerate(index))
+        return self.scene.distance((z, y, x), CLOSED_KINDS) > ON_SURFACE * h
 
     def _corners(self) -> Points:
         # The last corner of a periodic axis is the first one, to the last bit.

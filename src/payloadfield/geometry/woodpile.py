@@ -72,7 +72,7 @@ class Woodpile:
         return found
 
     def _layers_close(self, length: float) -> bool:
-        return self.n_layers is None and _is_multiple(length, 2 * self.layer_height)
+        return self.n_layers is not None or _is_multiple(length, 2 * self.layer_height)
 
     def _to_axis(self, across: FloatArray, offset: float, period: float) -> FloatArray:
         """Distance within the layer's plane to the nearest strand axis; across is measured from the offset."""

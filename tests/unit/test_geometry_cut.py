@@ -1,0 +1,212 @@
+"""Open fractions and apertures: exact for planes, second order for curved walls, consistent everywhere."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from payloadfield.geometry import MEDIUM, Box, Cylinder, Material, Sphere, VoxelGrid, make_geometry, wall_vectors
+from payloadfield.geometry.cut import open_area, open_volume, tetrahedron_share, triangle_share
+
+SOLID = Material("solid", "impermeable")
+
+
+class Waves:
+    """Walls of no particular shape, periodic in a box of 6 x 5 x 7."""
+
+    material = "solid"
+
+    def signed_distance(self, points, period=None):
+        z, y, x = (2 * np.pi * p / length for p, length in zip(points, (6, 5, 7), strict=True))
+        return np.sin(z) * np.cos(y) + np.sin(y) * np.cos(x) + np.sin(x) * np.cos(z) + 0.1
+
+
+class HalfSpace:
+    """The solid side of a plane: n . (x - point) < 0."""
+
+    material = "solid"
+
+    def __init__(self, normal, point):
+        self.normal, self.point = np.array(normal) / np.linalg.norm(normal), point
+
+    def signed_distance(self, points, period=None):
+        return sum(n * (p - c) for n, p, c in zip(self.normal, points, self.point, strict=True))
+
+
+def all_apertures_are_consistent(geometry):
+    for axis, aperture in enumerate(geometry.apertures):
+        faces, fraction = np.moveaxis(aperture, axis, 0), np.moveaxis(geometry.open_fraction, axis, 0)
+        assert ((faces >= 0) & (faces <= 1)).all()
+        assert not (faces[:-1][fraction == 0]).any() and not (faces[1:][fraction == 0]).any()
+        if geometry.grid.periodic[axis]:
+            assert (faces[0] == faces[-1]).all()
+
+
+corner_values = st.lists(st.floats(-1, 1), min_size=8, max_size=8)
+
+
+@given(corner_values)
+def test_open_and_closed_share_of_a_voxel_add_up_to_one(values):
+    corners = np.array(values)[:, None]
+    corners[corners == 0] = 0.5
+    assert open_volume(corners) + open_volume(-corners) == pytest.approx(1, abs=1e-12)
+    assert open_area(corners[:4]) + open_area(-corners[:4]) == pytest.approx(1, abs=1e-12)
+
+
+@given(st.lists(st.floats(-1, 1), min_size=4, max_size=4), st.permutations(range(4)))
+def test_share_of_a_simplex_does_not_depend_on_the_order_of_its_corners(values, order):
+    corners = np.array(values)[:, None]
+    assert tetrahedron_share(*corners) == tetrahedron_share(*corners[order])
+    assert triangle_share(*corners[:3]) == triangle_share(*corners[[2, 0, 1]])
+
+
+@given(st.lists(st.floats(0.01, 1), min_size=3, max_size=3), st.floats(0.05, 0.95))
+def test_share_of_a_tetrahedron_is_that_of_a_scaled_copy_near_a_corner(others, a):
+    values = [np.array([a]), *(np.array([-v]) for v in others)]
+    expected = np.prod([a / (a + v) for v in others])
+    assert tetrahedron_share(*values) == pytest.approx(expected, rel=1e-12)
+
+
+def exact_share(normal, offset):
+    """Share of a unit cube around 0 in which normal . x + offset > 0, by inclusion and exclusion of its corners."""
+    n = np.abs(normal)
+    level = offset + n.sum() / 2
+    corners = np.array(np.meshgrid([0, 1], [0, 1], [0, 1])).reshape(3, 8)
+    return np.sum((-1.0) ** corners.sum(0) * np.maximum(level - n @ corners, 0) ** 3) / (6 * n.prod())
+
+
+@pytest.mark.parametrize("normal", [(0.3, 0.5, 0.81), (0.9, -0.4, 0.1), (0.05, 1, 0.02), (-1, -1, -1)])
+@pytest.mark.parametrize("offset", [-0.35, 0.0, 0.11])
+def test_oblique_planes_cut_a_voxel_exactly(normal, offset):
+    normal = np.array(normal) / np.linalg.norm(normal)
+    ends = np.array([-0.5, 0.5])
+    z, y, x = np.meshgrid(ends, ends, ends, indexing="ij")
+    corners = (normal[0] * z + normal[1] * y + normal[2] * x + offset).reshape(8, 1)
+    assert open_volume(corners)[0] == pytest.approx(exact_share(normal, offset), abs=1e-11)
+
+
+@pytest.mark.parametrize("normal", [(0.3, 0.5, 0.81), (0.9, -0.4, 0.1), (0, 1, 0.02)])
+def test_oblique_plane_leaves_the_exact_volume_and_wall(normal):
+    grid = VoxelGrid((6, 7, 5), 1.0)
+    geometry = make_geometry(grid, [HalfSpace(normal, (3.1, 3.4, 2.6))], [MEDIUM, SOLID])
+    n = np.array(normal) / np.linalg.norm(normal)
+    vectors = wall_vectors(geometry)
+    walled = geometry.wall_area > 0
+    # Every wall lies along the plane, pointing into the solid.
+    np.testing.assert_allclose(vectors[:, walled], -n[:, None] * geometry.wall_area[walled], atol=1e-12)
+    # Divergence theorem with F = (x - point) / 3, which is along the wall: V = sum of F . n over the sides.
+    volume = 0.0
+    for axis, aperture in enumerate(geometry.apertures):
+        outer = np.moveaxis(aperture, axis, 0)
+        volume += outer[-1].sum() * (grid.size[axis] - (3.1, 3.4, 2.6)[axis]) + outer[0].sum() * (3.1, 3.4, 2.6)[axis]
+    assert geometry.open_volume == pytest.approx(volume / 3, rel=1e-12)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("place", [2.0, 2.25, 2.999999])
+def test_walls_along_the_voxels_are_exact(axis, place):
+    grid = VoxelGrid((4, 5, 6), 1.0)
+    high = [9.0, 9.0, 9.0]
+    high[axis] = place
+    geometry = make_geometry(grid, [Box("solid", (-9, -9, -9), tuple(high))], [MEDIUM, SOLID])
+    expected = np.clip(np.arange(1, grid.shape[axis] + 1) - place, 0, 1)
+    profile = np.moveaxis(geometry.open_fraction, axis, 0)
+    np.testing.assert_allclose(profile, expected[:, None, None] * np.ones(profile.shape), atol=1e-12)
+    section = grid.n_voxels / grid.shape[axis]
+    assert geometry.wall_area.sum() == pytest.approx(section, rel=1e-12)
+    across = np.moveaxis(geometry.apertures[axis], axis, 0)
+    np.testing.assert_array_equal(across[1:-1, 1, 1], expected[:-1] > 0)
+    along = np.moveaxis(geometry.apertures[(axis + 1) % 3], axis, 0)
+    np.testing.assert_allclose(along, expected[:, None, None] * np.ones(along.shape), atol=1e-12)
+
+
+def test_neighbours_agree_and_closed_voxels_have_no_open_face():
+    geometry = make_geometry(VoxelGrid((12, 10, 14), 0.5, (True, True, True)), [Waves()], [MEDIUM, SOLID])
+    all_apertures_are_consistent(geometry)
+    assert 0.2 < geometry.open_fraction.mean() < 0.8
+
+
+def test_slabs_of_one_plane_give_the_same_geometry(monkeypatch):
+    grid = VoxelGrid((12, 10, 14), 0.5, (True, False, True))
+    whole = make_geometry(grid, [Waves()], [MEDIUM, SOLID])
+    monkeypatch.setattr("payloadfield.geometry.make.SLAB_CORNERS", 1)
+    sliced = make_geometry(grid, [Waves()], [MEDIUM, SOLID])
+    for name in ("label", "open_fraction", "aperture_z", "aperture_y", "aperture_x", "wall_area", "surface_distance"):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(sliced, name), err_msg=name)
+
+
+def test_walls_of_a_closed_body_add_up_to_nothing():
+    grid = VoxelGrid((20, 22, 24), 0.1)
+    geometry = make_geometry(grid, [Sphere("solid", (0.97, 1.1, 1.23), 0.71)], [MEDIUM, SOLID])
+    total = wall_vectors(geometry).sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(total, 0, atol=1e-12)
+
+
+def test_walls_of_a_periodic_structure_add_up_to_nothing():
+    geometry = make_geometry(VoxelGrid((12, 10, 14), 0.5, (True, True, True)), [Waves()], [MEDIUM, SOLID])
+    np.testing.assert_allclose(wall_vectors(geometry).sum(axis=(1, 2, 3)), 0, atol=1e-12)
+
+
+def measured(shape, n):
+    geometry = make_geometry(VoxelGrid((n, n, n), 2 / n), [shape], [MEDIUM, SOLID])
+    return 8 - geometry.open_volume, geometry.wall_area.sum()
+
+
+@pytest.mark.parametrize("outside", [False, True])
+def test_volume_and_wall_of_a_sphere_converge_with_order_two(outside):
+    r = 0.8
+    volume = 4 / 3 * np.pi * r**3
+    found = [measured(Sphere("solid", (1.013, 0.987, 1.021), r, outside), n) for n in (12, 24, 48)]
+    in_volume = [abs((8 - v if outside else v) - volume) / volume for v, _ in found]
+    in_area = [abs(a - 4 * np.pi * r * r) / (4 * np.pi * r * r) for _, a in found]
+    assert in_volume[-1] < 3e-3 and in_area[-1] < 1e-3
+    assert np.log2(in_volume[0] / in_volume[-1]) / 2 > 1.9
+    assert np.log2(in_area[0] / in_area[-1]) / 2 > 1.9
+
+
+@pytest.mark.parametrize("axis", ["x", "y", "z"])
+def test_volume_and_wall_of_a_cylinder_converge_with_order_two(axis):
+    r = 0.8
+    found = [measured(Cylinder("solid", axis, (1.013, 0.987, 1.021), r), n) for n in (12, 24, 48)]
+    in_volume = [abs(v - 2 * np.pi * r * r) for v, _ in found]
+    in_area = [abs(a - 4 * np.pi * r) for _, a in found]
+    assert np.log2(in_volume[0] / in_volume[-1]) / 2 > 1.9
+    assert np.log2(in_area[0] / in_area[-1]) / 2 > 1.9
+
+
+def test_small_fractions_are_neither_floored_nor_merged():
+    grid = VoxelGrid((3, 3, 3), 1.0)
+    geometry = make_geometry(grid, [Box("solid", (-9, -9, -9), (9, 9, 2 - 1e-6))], [MEDIUM, SOLID])
+    np.testing.assert_allclose(geometry.open_fraction[:, :, 1], 1e-6, rtol=1e-6)
+    assert (geometry.aperture_x[:, :, 2] == 1).all()
+
+
+def test_round_off_leaves_no_slivers_beside_a_wall_along_the_voxels():
+    grid = VoxelGrid((4, 4, 20), 0.1)
+    geometry = make_geometry(grid, [Box("solid", (-9, -9, -9), (9, 9, 0.7000000000000001))], [MEDIUM, SOLID])
+    assert set(np.unique(geometry.open_fraction)) == {0.0, 1.0}
+
+
+def test_a_channel_of_one_voxel_has_both_its_walls():
+    grid = VoxelGrid((3, 3, 5), 2.0)
+    walls = [Box("solid", (-9, -9, -9), (99, 99, 4)), Box("solid", (-9, -9, 6), (99, 99, 99))]
+    geometry = make_geometry(grid, walls, [MEDIUM, SOLID])
+    np.testing.assert_allclose(geometry.wall_area[:, :, 2], 2 * 4.0)
+    assert (geometry.open_fraction == [0, 0, 1, 0, 0]).all()
+    assert (geometry.aperture_x == 0).all() and (geometry.aperture_y == [0, 0, 1, 0, 0]).all()
+
+
+def test_a_wall_of_one_voxel_is_closed():
+    geometry = make_geometry(VoxelGrid((3, 3, 5), 2.0), [Box("solid", (-9, -9, 4), (99, 99, 6))], [MEDIUM, SOLID])
+    assert (geometry.open_fraction == [1, 1, 0, 1, 1]).all()
+    assert (geometry.aperture_y == [1, 1, 0, 1, 1]).all()
+
+
+@pytest.mark.parametrize("periodic", [False, True])
+def test_a_duct_of_one_voxel_that_ends_within_the_box_is_open_along_itself(periodic):
+    grid = VoxelGrid((5, 5, 6), 1.0, (periodic,) * 3)
+    geometry = make_geometry(grid, [Box("solid", (-9, -9, -9), (99, 99, 99)), Box("medium", (2, 3, 1), (3, 4, 5))],
+                             [MEDIUM, SOLID])
+    assert geometry.open_volume == 4 and (geometry.open_fraction[2, 3] == [0, 1, 1, 1, 1, 0]).all()
+    assert geometry.aperture_x.sum() == 3 and not geometry.aperture_y.any() and not geometry.aperture_z.any()
+    assert geometry.wall_area.sum() == pytest.approx(2 * np.sqrt(8) + 2 * 3)
