@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from payloadfield.geometry import MEDIUM, Box, Cylinder, Material, Sphere, VoxelGrid, make_geometry, wall_vectors
 from payloadfield.geometry.cut import open_area, open_volume, tetrahedron_share, triangle_share
+from payloadfield.geometry.plane import plane_offset, share_beyond
 
 SOLID = Material("solid", "impermeable")
 
@@ -210,3 +211,13 @@ def test_a_duct_of_one_voxel_that_ends_within_the_box_is_open_along_itself(perio
     assert geometry.open_volume == 4 and (geometry.open_fraction[2, 3] == [0, 1, 1, 1, 1, 0]).all()
     assert geometry.aperture_x.sum() == 3 and not geometry.aperture_y.any() and not geometry.aperture_z.any()
     assert geometry.wall_area.sum() == pytest.approx(2 * np.sqrt(8) + 2 * 3)
+
+
+@pytest.mark.parametrize("normal", [(0.3, 0.5, 0.81), (-0.9, 0.4, 0.1), (0, 0, 1), (0, -1, 1)])
+def test_the_plane_that_leaves_a_given_share_is_found(normal):
+    share = np.array([0.001, 0.2, 0.5, 0.97])
+    normals = np.tile(np.array(normal, float), (4, 1))
+    np.testing.assert_allclose(share_beyond(normals, plane_offset(normals, share)), share, atol=1e-5)
+    points = np.random.default_rng(1).random((20000, 3)) - 0.5
+    offset = plane_offset(normals, share)
+    np.testing.assert_allclose([(points @ normals[0] > c).mean() for c in offset], share, atol=0.012)

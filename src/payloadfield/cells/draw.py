@@ -7,10 +7,11 @@ from payloadfield.cells.places import Candidates
 from payloadfield.cells.request import CellRequest
 from payloadfield.errors import CellsError
 from payloadfield.geometry import FloatArray, Geometry
+from payloadfield.geometry.plane import plane_offset
 
 IntArray = npt.NDArray[np.int64]
 
-# Points drawn in a cut voxel, of which one on the open side of its wall is kept.
+# Points drawn in a cut voxel, of which the first on the open side of its wall is kept.
 TRIALS = 32
 
 
@@ -57,7 +58,7 @@ def _too_many(request: CellRequest, n_cells: int, n_places: int) -> str:
 def draw_positions(rng: np.random.Generator, geometry: Geometry, voxel: IntArray) -> FloatArray:
     """Points spread over the open part of voxels: (n, 3) z, y, x [um].
 
-    In a cut voxel of open fraction f, one of the f TRIALS points that lie furthest along the wall's normal.
+    The wall of a cut voxel is taken as the plane that its apertures and its open fraction describe.
     voxel: (n,) flat index
     """
     z, y, x = np.unravel_index(voxel, geometry.grid.shape)
@@ -75,8 +76,7 @@ def _on_the_open_side(rng: np.random.Generator, geometry: Geometry, at: tuple[In
                        geometry.aperture_y[z, y + 1, x] - geometry.aperture_y[z, y, x],
                        geometry.aperture_x[z, y, x + 1] - geometry.aperture_x[z, y, x]], axis=-1)
     points = rng.random((len(z), TRIALS, 3)) - 0.5
-    order = np.argsort(-np.einsum("ntc,nc->nt", points, normal), axis=1)
-    n_open = np.ceil(geometry.open_fraction[z, y, x] * TRIALS)
-    rank = np.floor(rng.random(len(z)) * n_open).astype(np.int64)
-    row = np.arange(len(z))
-    return points[row, order[row, rank]]
+    beyond = np.einsum("ntc,nc->nt", points, normal) - plane_offset(normal, geometry.open_fraction[z, y, x])[:, None]
+    # The first open point, or the one closest to being open.
+    chosen = np.where((beyond > 0).any(axis=1), np.argmax(beyond > 0, axis=1), np.argmax(beyond, axis=1))
+    return points[np.arange(len(z)), chosen]
