@@ -100,7 +100,7 @@ class Sheet:
 
     def define(self, name: str, value: Expr, comment: str = "") -> Expr:
         """Assign a value to a name, and return what stands for it."""
-        if not isinstance(value, Call):
+        if isinstance(value, Number) or not (isinstance(value, Call) or comment):
             return value
         self.block.statements.append(Assign(name, value, comment))
         return Symbol(name)

@@ -18,9 +18,9 @@ _NONE: Dimension = ()
 
 def internal_unit(given: Dimension) -> str:
     """A dimension as a unit in internal bases, such as "1/nM/s"."""
-    above = "*".join(_factor(base, power) for base, power in given if power > 0)
-    divisors = sorted((item for item in given if item[1] < 0), key=lambda item: item[0] == "s")
-    below = "".join(f"/{_factor(base, -power)}" for base, power in divisors)
+    ordered = sorted(given, key=lambda item: item[0] == "s")
+    above = "*".join(_factor(base, power) for base, power in ordered if power > 0)
+    below = "".join(f"/{_factor(base, -power)}" for base, power in ordered if power < 0)
     return (above or "1") + below
 
 
@@ -31,7 +31,8 @@ def check_dimension(expr: Expr, dimensions: Mapping[str, Dimension], needed: str
     """
     found = _Check(dimensions, f"{where}: '{expr}'").of(expr)
     if found is not None and found != dimension(needed):
-        raise MechanismError(f"{where}: '{expr}' is in {internal_unit(found)}; {needed} is needed")
+        wanted = internal_unit(dimension(needed))
+        raise MechanismError(f"{where}: '{expr}' is in {internal_unit(found)}; {wanted} is needed")
 
 
 def _factor(base: str, power: Fraction) -> str:

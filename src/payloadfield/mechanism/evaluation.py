@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from payloadfield.errors import MechanismError
-from payloadfield.mechanism.expressions import Call, Expr, Number, Symbol
+from payloadfield.mechanism.expressions import Call, Expr, Number, Symbol, symbols
 
 
 def evaluate(expr: Expr, values: Mapping[str, Any]) -> Any:
@@ -17,6 +17,9 @@ def evaluate(expr: Expr, values: Mapping[str, Any]) -> Any:
     values: float or array by name, in internal units. Returns a float, or an array if a value that it reads is one.
     Raises MechanismError for a name without a value.
     """
+    for name in sorted(symbols(expr)):
+        if name not in values:
+            raise MechanismError(f"'{name}' in '{expr}' has no value; values are given for: {', '.join(values)}")
     with np.errstate(all="ignore"):
         result = _value(expr, values)
     return result if np.ndim(result) else float(result)
@@ -26,8 +29,6 @@ def _value(expr: Expr, values: Mapping[str, Any]) -> Any:
     if isinstance(expr, Number):
         return np.float64(expr.value)
     if isinstance(expr, Symbol):
-        if expr.name not in values:
-            raise MechanismError(f"'{expr.name}' in '{expr}' has no value; values are given for: {', '.join(values)}")
         return np.asarray(values[expr.name], dtype=np.float64)[()]
     assert isinstance(expr, Call)
     return _OPERATIONS[expr.op](*(_value(arg, values) for arg in expr.args))

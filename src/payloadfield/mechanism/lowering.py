@@ -72,7 +72,7 @@ class _Hoist:
 
     def _rewritten(self, statement: Statement, level: int) -> Statement:
         value = self._rewrite(statement.value, level)
-        if isinstance(statement, Assign) and not isinstance(value, Call):
+        if isinstance(statement, Assign) and not isinstance(value, Call) and not statement.comment:
             self.alias[statement.name] = value
             self.levels[statement.name] = self._level(value)
         elif isinstance(statement, Assign):

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from payloadfield.errors import MechanismError
+from payloadfield.errors import MechanismError, UnitsError
 from payloadfield.mechanism.calculus import simplify
 from payloadfield.mechanism.dimensions import check_dimension, internal_unit
 from payloadfield.mechanism.expressions import FUNCTIONS, Expr, parse, symbols
@@ -78,7 +78,11 @@ class Table:
 
     def unit(self, key: str) -> Dimension:
         """Dimension of the unit under a key."""
-        return dimension(self.text(key))
+        text = self.text(key)
+        try:
+            return dimension(text)
+        except UnitsError as error:
+            raise self.refuse(key, str(error)) from error
 
 
 class Names:
