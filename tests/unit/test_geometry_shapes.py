@@ -169,6 +169,35 @@ def test_bath_distance_is_never_below_a_twentieth_of_a_voxel():
     assert geometry.bath_area.sum() == pytest.approx(4 * np.pi * 1.21, rel=3e-3)
 
 
+def test_faces_beside_a_bath_wall_conduct_the_same_from_both_sides_of_a_periodic_box():
+    grid = VoxelGrid((12, 12, 12), 1.0, (True, True, True))
+    here = make_geometry(grid, [Sphere("bath", (6.1, 5.9, 6.2), 3.7)], MATERIALS)
+    there = make_geometry(grid, [Sphere("bath", (0.1, 11.9, 0.2), 3.7)], MATERIALS)
+    for axis, (a, b) in enumerate(zip(here.apertures, there.apertures, strict=True)):
+        np.testing.assert_array_equal(b.take(0, axis), b.take(-1, axis))
+        inner = np.delete(a, -1, axis), np.delete(b, -1, axis)
+        np.testing.assert_allclose(inner[1], np.roll(inner[0], (-6, 6, -6), (0, 1, 2)), atol=1e-9)
+        assert 1.5 < a.max() <= 2 / 0.9 and (a >= 0).all()
+    np.testing.assert_allclose(there.bath_distance, np.roll(here.bath_distance, (-6, 6, -6), (0, 1, 2)), atol=1e-9)
+
+
+def test_the_area_and_distance_of_a_staircase_conduct_as_its_faces_do():
+    labels = np.zeros((4, 4, 4), np.uint8)
+    labels[2:, 2:] = 1
+    labels[:, :, 0] = 1
+    geometry = make_geometry(VoxelGrid((4, 4, 4), 2.0), [LabelArray(labels, {0: None, 1: "bath"})], MATERIALS)
+    walled = geometry.bath_area > 0
+    faces = np.zeros(labels.shape)
+    for axis in range(3):
+        closed, count = np.moveaxis(labels, axis, 0), np.moveaxis(faces, axis, 0)
+        count[1:] += closed[:-1]
+        count[:-1] += closed[1:]
+    faces *= labels == 0
+    conductance = geometry.bath_area[walled] / geometry.bath_distance[walled]
+    np.testing.assert_allclose(conductance, faces[walled] * 4.0 / 1.0)
+    assert (walled == (faces > 0)).all()
+
+
 def test_surface_distance_is_positive_in_the_medium_and_counts_gel():
     grid = VoxelGrid((8, 8, 8), 1.0)
     geometry = make_geometry(grid, [Sphere("gel", (4, 4, 4), 2.0)], MATERIALS)

@@ -131,9 +131,18 @@ def _shares(slab: Slab, axes: Sequence[int], share_of_cut: Callable[[FloatArray]
     cut = np.nonzero((n_open > 0) & (n_open < len(corners)))
     share[cut] = share_of_cut(np.stack([distance[cut] for distance in corners]))
     if slab.has_corners_on_surface:
-        tied = np.nonzero(np.all([distance == 0 for distance in corners], axis=0))
+        tied = _all_zero(corners)
         share[tied] = slab.is_open_at(tied, axes)
     return share
+
+
+def _all_zero(corners: list[FloatArray]) -> tuple[npt.NDArray[np.int64], ...]:
+    """Index of the voxels or faces whose corners are all zero; few are, so each corner looks at what is left."""
+    index = np.nonzero(corners[0] == 0)
+    for distance in corners[1:]:
+        kept = distance[index] == 0
+        index = tuple(i[kept] for i in index)
+    return index
 
 
 def _bath_share(solid: FloatArray, bath: FloatArray) -> npt.NDArray[np.float32]:

@@ -75,5 +75,5 @@ def _bath_share_of_faces(scene: Scene, label: npt.NDArray[np.uint8], apertures: 
 
 
 def _low_and_high(aperture: FloatArray, axis: int) -> tuple[FloatArray, FloatArray]:
-    n = aperture.shape[axis]
-    return aperture.take(range(n - 1), axis), aperture.take(range(1, n), axis)
+    faces = np.moveaxis(aperture, axis, 0)
+    return np.moveaxis(faces[:-1], 0, axis), np.moveaxis(faces[1:], 0, axis)
