@@ -20,7 +20,9 @@ _Floats = NDArray[np.float64]
 class ErrorNorm:
     """Scales the error of a step by rtol * (floor + |u|) and finds the worst quantity.
 
-    floor = 0.1 * typical size; where a study gives no typical size (nan), the largest value met so far stands for it.
+    floor = 0.1 * typical size; where a study gives no typical size (nan), the largest value met so far stands for it,
+    in the medium or the bath. A quantity that has just appeared counts with what it would reach in the first step's
+    length at its present rate: relative to itself, the error of one that starts as t^2 is the same for every step.
     Losses and exposures are integrals that nothing depends on: they do not steer the step.
     """
 
@@ -28,14 +30,17 @@ class ErrorNorm:
         self._plan, self._backend, self._rtol = plan, backend, float(study.solver.rtol)
         self._typical_fields = np.asarray(study.typical_fields, float)
         self._typical_states = np.asarray(study.typical_states, float)
+        self._first_step, self._growth = float(study.solver.first_step), 1.0
         self.seen_fields = np.zeros(plan.n_fields)
         self.seen_states = np.zeros(plan.n_states)
         self._steering = np.array([s.kind == "state" for s in plan.mechanism.states], bool)
         self._has_cells = plan.cells.n_cells > 0
+        self.field_tolerance = self._rtol * FLOOR_FRACTION * np.nan_to_num(self._typical_fields, nan=0.0)
 
     def __call__(self, error: State, old: State, new: State) -> tuple[float, str]:
         """Scaled error of a step and the name of the quantity that has it; nan if any quantity is not finite."""
         names = [f.name for f in self._plan.mechanism.fields]
+        self._growth = max(1.0, self._first_step / (new.time - old.time))
         values = self._field_errors(error, old, new)
         labels = list(names)
         if self._plan.bath.is_finite:
@@ -54,11 +59,12 @@ class ErrorNorm:
 
     def _floors(self, typical: _Floats, seen: _Floats, new: _Floats) -> _Floats:
         automatic = np.isnan(typical)
-        size = np.where(automatic, np.maximum(seen, _largest(new) if automatic.any() else 0.0), typical)
+        size = np.where(automatic, np.maximum(seen, self._growth * _largest(new) if automatic.any() else 0.0), typical)
         return FLOOR_FRACTION * np.where(size > 0.0, size, 1.0)
 
     def _field_errors(self, error: State, old: State, new: State) -> list[float]:
-        floors = self._field_floors = self._floors(self._typical_fields, self.seen_fields, new.fields)
+        seen = np.maximum(self.seen_fields, np.abs(new.bath))
+        floors = self._field_floors = self._floors(self._typical_fields, seen, new.fields)
         rows = zip(error.fields, old.fields, new.fields, floors, strict=True)
         return [self._backend.error_norm(f, e, o, n, float(w)) for f, (e, o, n, w) in enumerate(rows)]
 
