@@ -5,7 +5,7 @@ import numpy as np
 from payloadfield.mechanism import evaluate
 from payloadfield.units import AVOGADRO_NM_UM3
 
-# Everything at once: saturation, powers, pieces, a coefficient of the study, both losses, a field that is only released.
+# Everything at once: saturation, powers, pieces, a coefficient of the study, losses, a field that is only released.
 RICH = """
 name = "rich"
 [moieties]

@@ -1,5 +1,6 @@
 """Generated code: the same in both targets, equal to an independent reading of the mechanism, conservative, cached."""
 
+import inspect
 import os
 import subprocess
 import sys
@@ -72,6 +73,22 @@ def close(got, expected, tolerance):
     scale = np.maximum(np.abs(expected).max(axis=1, keepdims=True), 1e-300)
     worst = (np.abs(got - expected) / scale).max()
     assert worst < tolerance, f"relative difference {worst:.2e}"
+
+
+def test_both_targets_offer_the_same_functions_and_constants(case):
+    _, reference, compiled, _ = case
+    public = {name for name in vars(reference) if not name.startswith("_")} - {"np"}
+    assert public <= set(vars(compiled))
+    for name in public:
+        ours, theirs = getattr(reference, name), getattr(compiled, name)
+        if not callable(ours):
+            assert ours == theirs
+        elif not name.startswith("hill"):
+            theirs = getattr(theirs, "py_func", theirs)
+            assert inspect.signature(ours) == inspect.signature(theirs)
+            if not name.startswith("bath"):
+                parallel = getattr(compiled, f"{name}_parallel").py_func
+                assert inspect.signature(ours) == inspect.signature(parallel)
 
 
 def test_numpy_and_numba_give_the_same(case):

@@ -155,7 +155,7 @@ def test_derivatives_agree_with_differences(text, name):
 def _slope(expr, at):
     """Value of a derivative through the generated NumPy helpers, which know the slopes of min, max and hill."""
     from payloadfield.mechanism import print_numpy
-    from payloadfield.mechanism.printing import expression_text
+    from payloadfield.mechanism.nodes import expression_text
 
     scope = {"np": np}
     exec(print_numpy.HELPERS, scope)

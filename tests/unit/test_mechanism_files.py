@@ -1,8 +1,13 @@
 """Mechanism files: what is read, in which order, and what is refused with which words."""
 
+import contextlib
 import re
+import tempfile
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from payloadfield.errors import MechanismError, PayloadfieldError
 from payloadfield.mechanism import evaluate, load_mechanism
@@ -71,8 +76,6 @@ def test_accumulators_get_a_slot_in_cells_only_where_a_cell_feeds_them(tmp_path)
 
 
 def test_the_example_mechanism_loads():
-    from pathlib import Path
-
     path = Path(__file__).resolve().parents[2] / "examples" / "two_fields" / "mechanism.toml"
     assert load_mechanism(path).field_names == ("prodrug", "drug")
 
@@ -303,6 +306,41 @@ def test_a_content_that_expands_without_end_is_refused(tmp_path):
     text = TINY.replace("[fields.prodrug]", names + "[fields.prodrug]", 1)
     with pytest.raises(MechanismError, match="expands to more than"):
         load(tmp_path, text.replace('contains = { drug = "n_load" }', f'contains = {{ drug = "{content}" }}'))
+
+
+_PIECES = st.sampled_from(
+    [
+        "",
+        "(",
+        ")",
+        "**",
+        "-> ",
+        "k",
+        "inside",
+        "{",
+        "}",
+        '"',
+        "1e999",
+        "drug",
+        "[states]",
+        "\n",
+        "= 3",
+        "[]",
+        "true",
+        "\x00",
+        "é",
+    ]
+)
+
+
+@settings(max_examples=250)
+@given(st.integers(0, len(TINY)), st.integers(0, 12), _PIECES)
+def test_a_damaged_file_is_read_or_refused_but_never_fails_otherwise(at, length, piece):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "mine.toml"
+        path.write_text(TINY[:at] + piece + TINY[at + length :])
+        with contextlib.suppress(PayloadfieldError):
+            load_mechanism(path)
 
 
 def test_a_mechanism_without_fields_is_refused(tmp_path):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from payloadfield.mechanism.expressions import Call, Expr, Number, Symbol, symbols
+from payloadfield.mechanism.nodes import Call, Expr, Number, Symbol, symbols
 
 STUDY, ITEM, ENTRY = range(3)
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable
 
 from payloadfield.errors import MechanismError
-from payloadfield.mechanism.expressions import Call, Expr, Number, Symbol
+from payloadfield.mechanism.nodes import Call, Expr, Number, Symbol
 
 ZERO = Number(0.0)
 ONE = Number(1.0)

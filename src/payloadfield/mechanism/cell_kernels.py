@@ -16,9 +16,9 @@ from payloadfield.mechanism.assignments import ENTRY, ITEM, STUDY, Access, Funct
 from payloadfield.mechanism.calculus import ZERO, add, mul, neg
 from payloadfield.mechanism.dependency import cell_couplings, direct_couplings
 from payloadfield.mechanism.elimination import Elimination, eliminate, factor, solve, solve_transposed
-from payloadfield.mechanism.expressions import Expr, Symbol
 from payloadfield.mechanism.flows import Flow, cell_flows
 from payloadfield.mechanism.model import Mechanism
+from payloadfield.mechanism.nodes import Expr, Symbol
 
 _FOOTPRINT = ("start", "voxel", "weight")
 _POINT = ("states", "p", "cp", *_FOOTPRINT)

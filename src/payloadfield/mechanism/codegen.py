@@ -20,11 +20,11 @@ from payloadfield.errors import MechanismError
 from payloadfield.mechanism import print_numba, print_numpy
 from payloadfield.mechanism.assignments import ENTRY, STUDY, Block, Function, Kernel
 from payloadfield.mechanism.cell_kernels import CellKernels
-from payloadfield.mechanism.expressions import Call, Expr, walk
 from payloadfield.mechanism.field_kernels import FieldKernels
 from payloadfield.mechanism.lowering import lower
 from payloadfield.mechanism.model import Mechanism
 from payloadfield.mechanism.naming import Names
+from payloadfield.mechanism.nodes import Call, Expr, walk
 from payloadfield.mechanism.source import Lines
 from payloadfield.units import AVOGADRO_NM_UM3
 

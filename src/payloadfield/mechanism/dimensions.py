@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from payloadfield.errors import MechanismError
-from payloadfield.mechanism.expressions import Call, Expr, Number, Symbol
+from payloadfield.mechanism.nodes import Call, Expr, Number, Symbol
 from payloadfield.units import Dimension, combine_dimensions, dimension
 
 _NONE: Dimension = ()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from payloadfield.mechanism.assignments import Sheet
 from payloadfield.mechanism.calculus import ONE, ZERO, add, div, mul, neg
-from payloadfield.mechanism.expressions import Expr
+from payloadfield.mechanism.nodes import Expr
 
 Position = tuple[int, int]
 

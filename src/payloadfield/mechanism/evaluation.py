@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from payloadfield.errors import MechanismError
-from payloadfield.mechanism.expressions import Call, Expr, Number, Symbol, symbols
+from payloadfield.mechanism.nodes import Call, Expr, Number, Symbol, symbols
 
 
 def evaluate(expr: Expr, values: Mapping[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Rate expressions: the nodes, and a parser of our own for them.
+"""Rate expressions: a parser of our own.
 
 Allowed are numbers, names, ``+ - * / **``, parentheses and the functions of `FUNCTIONS`; nothing is ever evaluated by
 Python itself. Length, nesting and constants are limited, so that no expression can hang the program.
@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from payloadfield.errors import MechanismError
+from payloadfield.mechanism.nodes import Call, Expr, Number, Symbol, symbols
+
+__all__ = ["ALLOWED", "FUNCTIONS", "MAX_DEPTH", "MAX_LENGTH", "Expr", "parse", "symbols"]
 
 FUNCTIONS = {"exp": 1, "log": 1, "sqrt": 1, "min": 2, "max": 2, "hill": 3}
 MAX_LENGTH = 1000  # characters of one expression
@@ -23,80 +25,6 @@ _TOKEN = re.compile(
     re.ASCII,
 )
 _SPACE = re.compile(r"[ \t\r\n]*")
-
-
-class Expr:
-    """A node of an expression: a `Number`, a `Symbol` or a `Call`."""
-
-    depth: int = 0
-
-    def __str__(self) -> str:
-        """The expression as text that parses again."""
-        from payloadfield.mechanism.printing import expression_text
-
-        return expression_text(self)
-
-
-@dataclass(frozen=True)
-class Number(Expr):
-    """A constant."""
-
-    value: float
-
-    __str__ = Expr.__str__
-
-
-@dataclass(frozen=True)
-class Symbol(Expr):
-    """A parameter, a species, a constant or, within generated code, an intermediate value."""
-
-    name: str
-
-    __str__ = Expr.__str__
-
-
-@dataclass(frozen=True)
-class Call(Expr):
-    """An operation: ``+`` and ``*`` of two or more, ``- / **`` of two, ``neg`` of one, or a function."""
-
-    op: str
-    args: tuple[Expr, ...]
-    depth: int = field(init=False, compare=False, repr=False)
-    _hash: int = field(init=False, compare=False, repr=False)
-
-    __str__ = Expr.__str__
-
-    def __post_init__(self) -> None:
-        """Keep the hash and the depth, which every pass over the tree asks for."""
-        object.__setattr__(self, "_hash", hash((self.op, self.args)))
-        object.__setattr__(self, "depth", 1 + max(arg.depth for arg in self.args))
-
-    def __hash__(self) -> int:
-        """The hash of operation and arguments, computed once."""
-        return self._hash
-
-
-def symbols(expr: Expr) -> frozenset[str]:
-    """Names that occur in an expression."""
-    found: set[str] = set()
-    for node in walk(expr):
-        if isinstance(node, Symbol):
-            found.add(node.name)
-    return frozenset(found)
-
-
-def walk(expr: Expr) -> Iterator[Expr]:
-    """Every distinct node of an expression, the expression itself first."""
-    seen: set[Expr] = set()
-    stack = [expr]
-    while stack:
-        node = stack.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        yield node
-        if isinstance(node, Call):
-            stack.extend(node.args)
 
 
 def parse(text: str, where: str) -> Expr:

@@ -12,9 +12,9 @@ from functools import reduce
 from payloadfield.mechanism.assignments import ITEM, STUDY, Access, Function, Kernel, Sheet
 from payloadfield.mechanism.calculus import ZERO, add, mul
 from payloadfield.mechanism.dependency import direct_couplings
-from payloadfield.mechanism.expressions import Call, Expr, Symbol, symbols
 from payloadfield.mechanism.flows import Flow, field_flows
 from payloadfield.mechanism.model import Mechanism
+from payloadfield.mechanism.nodes import Call, Expr, Symbol, symbols
 
 _GEOMETRY = ("p", "capacity", "cap_index")
 

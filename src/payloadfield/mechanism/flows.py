@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from payloadfield.mechanism.calculus import ONE, ZERO, derivative, simplify
-from payloadfield.mechanism.expressions import Expr, symbols
 from payloadfield.mechanism.model import Field, Reaction, State
+from payloadfield.mechanism.nodes import Expr, symbols
 
 
 @dataclass(frozen=True)

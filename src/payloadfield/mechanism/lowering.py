@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from payloadfield.mechanism.assignments import ITEM, STUDY, Add, Assign, Block, Kernel, Statement, Store
 from payloadfield.mechanism.calculus import add, mul
-from payloadfield.mechanism.expressions import Call, Expr, Number, Symbol, symbols
+from payloadfield.mechanism.nodes import Call, Expr, Number, Symbol, symbols
 
 
 def lower(kernel: Kernel) -> Kernel:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from payloadfield.mechanism.expressions import Expr
+from payloadfield.mechanism.nodes import Expr
 
 CONSTANTS = ("N_A",)
 """Names with a fixed value in every expression: N_A = 0.602214076 molecules per nM um^3."""

@@ -14,9 +14,8 @@ from payloadfield.mechanism.assignments import (
     Statement,
     Store,
 )
-from payloadfield.mechanism.expressions import Expr
 from payloadfield.mechanism.naming import Names
-from payloadfield.mechanism.printing import expression_text
+from payloadfield.mechanism.nodes import Expr, expression_text
 from payloadfield.mechanism.source import Lines, docstring, inputs_at
 
 PREAMBLE = """
@@ -64,10 +63,12 @@ def print_function(function: Function, names: Names, lines: Lines) -> None:
             _print_driver(function, parallel, lines)
 
 
-def _print_header(function: Function, parallel: bool, lines: Lines) -> str:
+def _print_header(function: Function, decorator: str, lines: Lines) -> str:
     lines.put()
     lines.put()
-    lines.put(_NJIT_PARALLEL if parallel else _NJIT)
+    if decorator:
+        lines.put(decorator)
+    parallel = decorator == _NJIT_PARALLEL
     lines.put(f"def {function.name}{'_parallel' if parallel else ''}({', '.join(function.arguments)}):")
     lines.put(docstring(function.doc), 1)
     count = next(name for name in _COUNTS if name in function.arguments)
@@ -76,7 +77,8 @@ def _print_header(function: Function, parallel: bool, lines: Lines) -> str:
 
 
 def _print_driver(function: Function, parallel: bool, lines: Lines) -> None:
-    chunk = _print_header(function, parallel, lines)
+    """The call of the compiled loop; the serial one stays Python, since compiling it would cost half as much again."""
+    chunk = _print_header(function, _NJIT_PARALLEL if parallel else "", lines)
     limits, indent = "0, n", 1
     if parallel:
         lines.put(f"for k in prange((n + {chunk} - 1) // {chunk}):", indent)
@@ -94,7 +96,7 @@ def _print_driver(function: Function, parallel: bool, lines: Lines) -> None:
 
 def _print_reduction(function: Function, parallel: bool, lines: Lines) -> None:
     """Sums by chunks of fixed size, combined in order: the same digits for any number of threads."""
-    chunk = _print_header(function, parallel, lines)
+    chunk = _print_header(function, _NJIT_PARALLEL if parallel else _NJIT, lines)
     kernel = function.kernels[0]
     arguments = ", ".join("partial[k]" if name == "out" else name for name in function.arguments)
     lines.put(f"n_chunk = (n + {chunk} - 1) // {chunk}", 1)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from payloadfield.mechanism.assignments import ENTRY, ITEM, STUDY, Access, Add, Assign, Block, Function, Kernel, Store
-from payloadfield.mechanism.expressions import symbols
 from payloadfield.mechanism.naming import Names
-from payloadfield.mechanism.printing import expression_text
+from payloadfield.mechanism.nodes import expression_text, symbols
 from payloadfield.mechanism.source import Lines, docstring, inputs_at
 
 PREAMBLE = """

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from payloadfield.errors import MechanismError
 from payloadfield.mechanism.calculus import simplify
-from payloadfield.mechanism.expressions import Expr, symbols
 from payloadfield.mechanism.model import Reaction
+from payloadfield.mechanism.nodes import Expr, symbols
 from payloadfield.mechanism.stoichiometry import imbalance, net_change, parse_equation
 from payloadfield.mechanism.tables import Names, Table, near
 from payloadfield.units import dimension

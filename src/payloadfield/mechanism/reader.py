@@ -8,8 +8,8 @@ from pathlib import Path
 
 from payloadfield.errors import MechanismError
 from payloadfield.mechanism.dependency import order_fields
-from payloadfield.mechanism.expressions import Number
 from payloadfield.mechanism.model import Accumulator, Field, Mechanism, Parameter, State
+from payloadfield.mechanism.nodes import Number
 from payloadfield.mechanism.reactions import read_reactions
 from payloadfield.mechanism.tables import Names, Table
 from payloadfield.units import parse_quantity

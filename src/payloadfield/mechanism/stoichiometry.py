@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from payloadfield.errors import MechanismError
 from payloadfield.mechanism.calculus import add, mul, neg
-from payloadfield.mechanism.expressions import Call, Expr, Number, Symbol
+from payloadfield.mechanism.nodes import Call, Expr, Number, Symbol
 
 _TERM = re.compile(r"(?:(?P<number>\d+\.?\d*)\s*)?(?:(?P<factor>[A-Za-z]\w*)\s+)?(?P<species>[A-Za-z]\w*)", re.ASCII)
 LONGEST_NUMBER = 12

@@ -10,8 +10,9 @@ from typing import Any
 from payloadfield.errors import MechanismError, UnitsError
 from payloadfield.mechanism.calculus import simplify
 from payloadfield.mechanism.dimensions import check_dimension, internal_unit
-from payloadfield.mechanism.expressions import FUNCTIONS, Expr, parse, symbols
+from payloadfield.mechanism.expressions import FUNCTIONS, parse
 from payloadfield.mechanism.model import CONSTANTS
+from payloadfield.mechanism.nodes import Expr, symbols
 from payloadfield.mechanism.stoichiometry import polynomial
 from payloadfield.units import Dimension, dimension
 

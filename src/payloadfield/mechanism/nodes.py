@@ -1,12 +1,83 @@
-"""Expressions as text: infix with the fewest parentheses, for messages and for every target of the code generator."""
+"""Expressions as trees of frozen nodes, and their text: infix with the fewest parentheses, for every target."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
-from payloadfield.mechanism.expressions import Call, Expr, Number, Symbol
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 _SUM, _PRODUCT, _UNARY, _POWER, _ATOM = range(5)
+
+
+class Expr:
+    """A node of an expression: a `Number`, a `Symbol` or a `Call`."""
+
+    depth: int = 0
+
+    def __str__(self) -> str:
+        """The expression as text that parses again."""
+        return expression_text(self)
+
+
+@dataclass(frozen=True)
+class Number(Expr):
+    """A constant."""
+
+    value: float
+
+    __str__ = Expr.__str__
+
+
+@dataclass(frozen=True)
+class Symbol(Expr):
+    """A parameter, a species, a constant or, within generated code, an intermediate value."""
+
+    name: str
+
+    __str__ = Expr.__str__
+
+
+@dataclass(frozen=True)
+class Call(Expr):
+    """An operation: ``+`` and ``*`` of two or more, ``- / **`` of two, ``neg`` of one, or a function."""
+
+    op: str
+    args: tuple[Expr, ...]
+    depth: int = field(init=False, compare=False, repr=False)
+    _hash: int = field(init=False, compare=False, repr=False)
+
+    __str__ = Expr.__str__
+
+    def __post_init__(self) -> None:
+        """Keep the hash and the depth, which every pass over the tree asks for."""
+        object.__setattr__(self, "_hash", hash((self.op, self.args)))
+        object.__setattr__(self, "depth", 1 + max(arg.depth for arg in self.args))
+
+    def __hash__(self) -> int:
+        """The hash of operation and arguments, computed once."""
+        return self._hash
+
+
+def symbols(expr: Expr) -> frozenset[str]:
+    """Names that occur in an expression."""
+    found: set[str] = set()
+    for node in walk(expr):
+        if isinstance(node, Symbol):
+            found.add(node.name)
+    return frozenset(found)
+
+
+def walk(expr: Expr) -> Iterator[Expr]:
+    """Every distinct node of an expression, the expression itself first."""
+    seen: set[Expr] = set()
+    stack = [expr]
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        yield node
+        if isinstance(node, Call):
+            stack.extend(node.args)
 
 
 def expression_text(
