@@ -157,7 +157,10 @@ def example_of(unit: str) -> str:
 def _split(text: str | int | float, where: str, unit: str) -> tuple[float, str]:
     """Number and unit text of a quantity."""
     if not isinstance(text, str):
-        return float(text), "1"
+        try:
+            return float(text), "1"
+        except OverflowError:
+            raise UnitsError(f"{where}: got a whole number too large to compute with; {_needed(unit)}") from None
     match = _NUMBER.match(text) if len(text) <= _LONGEST_TEXT else None
     if match is None:
         raise UnitsError(f"{where}: got {_show(text)}, which does not start with a number; {_needed(unit)}")

@@ -20,7 +20,7 @@ from payloadfield.study.lookup import AGENT, CELL_TYPE, PROTEASE, SCALE, Lookup,
 from payloadfield.study.merge import Merged, Merger
 from payloadfield.study.overrides import apply_overrides
 from payloadfield.study.problems import Problems
-from payloadfield.study.reading import StudyText, read_study
+from payloadfield.study.reading import StudyText, is_file, read_study
 from payloadfield.study.resolve_agent import find_agent
 from payloadfield.study.resolve_cells import CellResolver, cell_parameters, cell_values
 from payloadfield.study.resolve_geometry import (
@@ -70,7 +70,7 @@ def _load_mechanism(name: str, text: StudyText) -> tuple[str, Mechanism]:
     if name in built_in_mechanisms():
         return name, load_mechanism(name)
     path = text.folder / name
-    if not path.is_file():
+    if not is_file(path):
         known = ", ".join(built_in_mechanisms())
         raise StudyError(f"{text.file}, mechanism: got {name!r}, neither built in ({known}) nor a file at {path}")
     return str(path), load_mechanism(path)

@@ -12,7 +12,13 @@ from payloadfield.study.overrides import Path
 from payloadfield.study.problems import Problems, did_you_mean, join_path
 
 PARTS = ("antibody", "linker", "payload")
-_WORDS = ("doc", "antigen", "target_protein", "kind", "name")
+# Keys that hold words, by kind of entry.
+_WORDS = {
+    "conjugate": ("doc", "antibody.antigen", "payload.target_protein", *(f"{role}.name" for role in PARTS)),
+    "cell_type": ("doc",),
+    "material": ("doc", "kind"),
+    "protease": ("doc",),
+}
 _ABOVE_ZERO = ("volume", "radius")
 _BY_FIELD = ("relative_diffusivity", "accessible_fraction", "permeability")
 
@@ -140,7 +146,7 @@ class Merger:
 
     def _put_leaf(self, merged: Merged, kind: str, leaf_path: str, given: Any, path: Path) -> None:
         place = (*path, *leaf_path.split("."))
-        if leaf_path.rpartition(".")[2] in _WORDS:
+        if leaf_path in _WORDS[kind]:
             if isinstance(given, str):
                 merged.labels[_word_path(leaf_path)] = given
             else:
@@ -161,7 +167,8 @@ class Merger:
 
     def _known(self, kind: str) -> tuple[str, ...]:
         parts = PARTS if kind == "conjugate" else ()
-        return (*(path.replace("*", "NAME") for path in UNITS[kind]), *self._more_units.get(kind, {}), *parts)
+        units = (path.replace("*", "NAME") for path in UNITS[kind])
+        return (*units, *self._more_units.get(kind, {}), *parts, *_WORDS[kind], "based_on")
 
 
 def _of_library(entry: Entry, table: str, name: str, origin: str = "library") -> Merged:

@@ -32,13 +32,21 @@ def read_study(study: str | Path | Mapping[str, Any]) -> StudyText:
     return StudyText(_parse(_read_text(path), path), str(path), path.resolve().parent)
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; a path that the system cannot have is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def _read_text(path: Path) -> str:
-    if path.is_dir():
-        inside = path / "study.toml"
-        hint = f"; did you mean {inside}?" if inside.is_file() else "; a study file such as study.toml is needed"
-        raise StudyError(f"{path}: is a folder{hint}")
     try:
         return path.read_bytes().decode("utf-8-sig")
+    except IsADirectoryError:
+        inside = path / "study.toml"
+        hint = f"; did you mean {inside}?" if is_file(inside) else "; a study file such as study.toml is needed"
+        raise StudyError(f"{path}: is a folder{hint}") from None
     except FileNotFoundError:
         raise StudyError(f"{path}: there is no such file; a study file such as study.toml is needed") from None
     except UnicodeDecodeError as error:

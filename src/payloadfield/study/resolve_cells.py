@@ -18,6 +18,8 @@ from payloadfield.study.problems import Problems, did_you_mean
 from payloadfield.study.schema import CellsTable, StudyTable
 from payloadfield.study.study import FloatArray
 
+#: No cell is larger; more is a wrong unit [um].
+LARGEST_RADIUS = 1000.0
 _CELL_TYPE, _TABLE = "cell_type", "cell_types"
 _TRAFFICKING = ("trafficking.k_endo", "trafficking.k_rec", "trafficking.k_deg")
 
@@ -108,8 +110,9 @@ class CellResolver:
             cell_type.leaves[path] = self._radius_of_volume(cell_type)
         leaf = cell_type.leaves[path]
         value = leaf.value_in(unit, self._problems.at(cell_type.key(path)))
-        if not value > 0:
-            self._problems.add(cell_type.key(path), f"got {leaf.quantity.text!r}; a length above 0 is needed")
+        if not 0 < value <= LARGEST_RADIUS:
+            needed = f"a length above 0 and at most {LARGEST_RADIUS:g} um is needed"
+            self._problems.add(cell_type.key(path), f"got {leaf.quantity.text!r}; {needed}")
             return 1.0
         self._lookup.note_source(cell_type.key(path), leaf, value, unit)
         return value

@@ -11,7 +11,8 @@ import numpy as np
 from payloadfield.cells import Cells
 from payloadfield.errors import MechanismError
 from payloadfield.mechanism import Mechanism, evaluate
-from payloadfield.mechanism.expressions import Expr, parse, symbols
+from payloadfield.mechanism.expressions import parse
+from payloadfield.mechanism.nodes import Expr, symbols
 from payloadfield.study.problems import Problems, did_you_mean
 from payloadfield.study.resolve_schedule import Dosing, concentration
 from payloadfield.study.study import FloatArray
