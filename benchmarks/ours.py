@@ -65,13 +65,14 @@ def make_reference_study(problem: Problem | int, rtol: float = 1e-2, **solver: A
 
 
 def make_box_study(case: BoxCase, rtol: float) -> Study:
-    """The closed box; the start is uniform here and set by `start_box`."""
+    """The closed box; the start is spread evenly here, and put in its octant by `run_box`."""
     return load_study(
         {
             "duration": f"{BOX_TIME} s",
             "mechanism": str(REFERENCE / "solute.toml"),
             "grid": _grid(case.n),
             "parameters": {"D": f"{DIFFUSIVITY} um^2/s", "decay": f"{BOX_DECAY} / s"},
+            "initial": {"fields": {"c": f"{float(case.start.mean())} nM"}},
             "solver": SOLVER | {"rtol": rtol},
             "output": {"times": []},
         }
