@@ -24,8 +24,8 @@ Floats = NDArray[np.float64]
 SMOOTHER_INTERVAL = (2.0 / 6.0, 2.0)
 """Eigenvalues of the Jacobi-scaled operator that the smoother damps: [lmax / 6, lmax], lmax = 2 (Gershgorin)."""
 
-FIXED_ITERATIONS = 2
-"""Conjugate-gradient iterations of every solve, without a stopping test."""
+MAX_ITERATIONS = 200
+"""Conjugate-gradient iterations after which a solve gives up; the step's error then tells."""
 
 
 def smoother_weights() -> tuple[float, float]:
@@ -39,10 +39,10 @@ def smoother_weights() -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class SolveReport:
-    """What one elliptic solve took: conjugate-gradient iterations, and the residual left over the right-hand side."""
+    """What one elliptic solve took: conjugate-gradient iterations, and the norm of the residual that is left."""
 
     iterations: int
-    relative_residual: float
+    residual: float
 
 
 class Backend(ABC):
@@ -52,10 +52,10 @@ class Backend(ABC):
     code: ModuleType
     """The mechanism's generated functions for this backend."""
 
-    def __init__(self, plan: Plan, precision: str, linear_tolerance: float) -> None:
+    def __init__(self, plan: Plan, precision: str) -> None:
+        """Take the plan; precision of the preconditioner: "mixed" (single) or "float64"."""
         self.plan = plan
         self.precision = precision
-        self.linear_tolerance = linear_tolerance
 
     @abstractmethod
     def combine(self, out: Floats, base: Floats | None, terms: Floats, coefficients: Floats) -> None:
@@ -69,7 +69,7 @@ class Backend(ABC):
     def stage_rhs(
         self, field: int, value: Floats, bath: float, terms: Floats, coefficients: Floats, out: Floats
     ) -> None:
-        """out = C sum_k coefficients[k] terms[k] + D sum_j g_ij (u_j - u_i) + g_bath (bath - u), u = value, all (n,)."""
+        """out = C sum_k coefficients[k] terms[k] + D sum_j g_ij (u_j - u_i) + g_bath (bath - u), u = value; (n,)."""
 
     @abstractmethod
     def gather(self, entries: Floats, factor: float, out: Floats) -> None:
@@ -84,10 +84,10 @@ class Backend(ABC):
         """Prepare the elliptic operator of a field and its preconditioner; extra (n,) [um^3/s]."""
 
     @abstractmethod
-    def solve(self, field: int, rhs: Floats, out: Floats, *, warm: bool = False) -> SolveReport:
+    def solve(self, field: int, rhs: Floats, out: Floats, enough: float, *, warm: bool = False) -> SolveReport:
         """Solve A out = rhs by preconditioned conjugate gradients, from out if warm, else from zero.
 
-        The residual stays in `self.residual` (n,).
+        Stops once the norm of the residual is `enough` or less. The residual stays in `self.residual` (n,).
         """
 
     residual: Floats
@@ -123,6 +123,10 @@ class Backend(ABC):
     @abstractmethod
     def state_error_norms(self, error: Floats, old: Floats, new: Floats, floor: Floats) -> Floats:
         """The same over the cells for each state: error, old, new (S, n_cell), floor (S,) -> (S,)."""
+
+    @abstractmethod
+    def norm(self, values: Floats) -> float:
+        """Euclidean norm of values (n,)."""
 
     @abstractmethod
     def amount(self, field: int, value: Floats) -> float:

@@ -31,10 +31,9 @@ def _describe_numpy() -> dict[str, Any]:
 
 def _describe_numba() -> dict[str, Any]:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from numba import __version__ as version
-    from numba import config
+    import numba
 
-    reason = f"Numba {version}, {config.NUMBA_NUM_THREADS} threads; the default on a CPU"
+    reason = f"Numba {numba.__version__}, {numba.get_num_threads()} threads; the default on a CPU"
     return _line("numba", reason, is_usable=True)
 
 

@@ -25,7 +25,8 @@ class Hierarchy:
 
     offset: (n_level + 1,) first node of each level. parent: (n_node,) node of the next level, counted from that
     level's first node; undefined on the last. child_start, child: the inverse map in compressed rows, for the nodes of
-    levels >= 1 (row k is node offset[1] + k; children counted from their own level's first node).
+    levels >= 1 (row k is node offset[1] + k; children counted from their own level's first node). position (.., 3):
+    z, y, x of the blocks of those nodes.
     row_start, column, conductance: symmetric neighbour lists of the nodes of levels >= 1, columns counted from the
     level's first node [um]. row_sum: (n_node,) sum of the conductances of each node, level 0 included [um].
     """
@@ -34,6 +35,7 @@ class Hierarchy:
     parent: NDArray[np.int32]
     child_start: NDArray[np.int64]
     child: NDArray[np.int32]
+    position: NDArray[np.int32]
     row_start: NDArray[np.int64]
     column: NDArray[np.int32]
     conductance: NDArray[np.float32]

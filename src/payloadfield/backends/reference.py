@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from payloadfield.backends.base import FIXED_ITERATIONS, Backend, Floats, SolveReport, smoother_weights
+from payloadfield.backends.base import MAX_ITERATIONS, Backend, Floats, SolveReport, smoother_weights
 from payloadfield.backends.plan import Hierarchy, Plan, TransportGroup
-
-MAX_ITERATIONS = 200
 
 
 class _Levels:
@@ -19,12 +18,12 @@ class _Levels:
     def __init__(self, hierarchy: Hierarchy, dtype: type) -> None:
         self.hierarchy = hierarchy
         self.dtype = dtype
-        self.diagonal = np.zeros(int(hierarchy.offset[-1]), dtype)
+        self.diagonal: NDArray[Any] = np.zeros(int(hierarchy.offset[-1]), dtype)
 
     def set_zeroth(self, zeroth: Floats) -> None:
         """Diagonal of every level: the zeroth-order term summed over aggregates, plus the conductances."""
         h = self.hierarchy
-        level = zeroth
+        level: NDArray[Any] = zeroth
         for k in range(h.n_levels):
             here = slice(h.offset[k], h.offset[k + 1])
             total = level + h.row_sum[here]
@@ -39,8 +38,9 @@ class ReferenceBackend(Backend):
 
     name = "numpy"
 
-    def __init__(self, plan: Plan, precision: str, linear_tolerance: float, code: ModuleType) -> None:
-        super().__init__(plan, precision, linear_tolerance)
+    def __init__(self, plan: Plan, precision: str, code: ModuleType) -> None:
+        """Take the plan and the mechanism's generated NumPy code."""
+        super().__init__(plan, precision)
         self.code = code
         self._preconditioner_dtype = np.float64 if precision == "float64" else np.float32
         self._conductance = [group.conductance.astype(np.float64) for group in plan.groups]
@@ -79,6 +79,10 @@ class ReferenceBackend(Backend):
         """See Backend."""
         return np.asarray(values.sum(axis=1))
 
+    def norm(self, values: Floats) -> float:
+        """See Backend."""
+        return float(np.sqrt(values @ values))
+
     def amount(self, field: int, value: Floats) -> float:
         """See Backend."""
         return float(np.sum(self.plan.field_capacity(field) * value))
@@ -88,7 +92,7 @@ class ReferenceBackend(Backend):
         group = self.plan.group(field)
         if group.n_pockets == 1:
             return np.array([values.sum()])
-        return np.bincount(group.pocket, weights=values, minlength=group.n_pockets)
+        return np.asarray(np.bincount(group.pocket, weights=values, minlength=group.n_pockets), float)
 
     def shift_pockets(self, field: int, shift: Floats, out: Floats) -> None:
         """See Backend."""
@@ -154,15 +158,13 @@ class ReferenceBackend(Backend):
         """See Backend."""
         self.residual[...] = rhs - self._apply(field, value)
 
-    def solve(self, field: int, rhs: Floats, out: Floats, *, warm: bool = False) -> SolveReport:
+    def solve(self, field: int, rhs: Floats, out: Floats, enough: float, *, warm: bool = False) -> SolveReport:
         """See Backend."""
         if not warm:
             out[...] = 0.0
         r = rhs - self._apply(field, out) if warm else rhs.copy()
-        scale = float(np.sqrt(rhs @ rhs))
-        rz_old, iterations = 0.0, 0
-        p = np.zeros_like(rhs)
-        while iterations < MAX_ITERATIONS and np.any(r):
+        rz_old, iterations, p = 0.0, 0, np.zeros_like(rhs)
+        while iterations < MAX_ITERATIONS and self.norm(r) > enough:
             z = self._precondition(field, r)
             rz = float(r @ z)
             p = z + (rz / rz_old if iterations else 0.0) * p
@@ -171,18 +173,16 @@ class ReferenceBackend(Backend):
             out += step * p
             r -= step * image
             rz_old, iterations = rz, iterations + 1
-            if iterations >= FIXED_ITERATIONS and np.sqrt(r @ r) <= self.linear_tolerance * scale:
-                break
         self.residual[...] = r
-        return SolveReport(iterations, float(np.sqrt(r @ r)) / scale if scale > 0.0 else 0.0)
+        return SolveReport(iterations, self.norm(r))
 
     def _precondition(self, field: int, r: Floats) -> Floats:
-        """One V-cycle of A / D, in single precision unless float64 is asked for; r is scaled to its largest entry."""
-        scale = float(np.max(np.abs(r)))
+        """One V-cycle of A / D, in single precision unless float64 is asked for; r is scaled to norm one."""
+        scale = self.norm(r)
         small = (r / (scale * self.plan.diffusivity[field])).astype(self._preconditioner_dtype)
         return self._cycle(field, 0, small).astype(np.float64) * scale
 
-    def _cycle(self, field: int, level: int, b: NDArray) -> NDArray:  # type: ignore[type-arg]
+    def _cycle(self, field: int, level: int, b: NDArray[Any]) -> NDArray[Any]:
         """V-cycle on one level: two weighted Jacobi steps, the coarser level's correction, two steps."""
         h = self._levels[field].hierarchy
         here = slice(h.offset[level], h.offset[level + 1])
@@ -199,7 +199,7 @@ class ReferenceBackend(Backend):
         x = x + second * (b - self._level_apply(field, level, x)) / diagonal
         return np.asarray(x + first * (b - self._level_apply(field, level, x)) / diagonal)
 
-    def _level_apply(self, field: int, level: int, x: NDArray) -> NDArray:  # type: ignore[type-arg]
+    def _level_apply(self, field: int, level: int, x: NDArray[Any]) -> NDArray[Any]:
         """diagonal * x - sum_j g_ij x_j on one level."""
         h = self._levels[field].hierarchy
         diagonal = self._levels[field].diagonal[h.offset[level] : h.offset[level + 1]]

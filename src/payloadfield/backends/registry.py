@@ -29,16 +29,11 @@ def make_backend(name: str, plan: Plan, settings: Any) -> Backend:
     """The backend of a name ("auto" allowed) with a plan's data; settings: the study's solver settings."""
     resolved, _ = resolve(name)
     code = generate(plan.mechanism, resolved).module
-    tolerance = linear_tolerance(settings.rtol)
     if resolved == "numba":
         from payloadfield.backends.compiled import CompiledBackend
 
-        return CompiledBackend(plan, settings.precision, tolerance, code, threads=settings.threads)
+        return CompiledBackend(plan, settings.precision, code, threads=settings.threads)
     from payloadfield.backends.reference import ReferenceBackend
 
-    return ReferenceBackend(plan, settings.precision, tolerance, code)
+    return ReferenceBackend(plan, settings.precision, code)
 
-
-def linear_tolerance(rtol: float) -> float:
-    """Residual, relative to the right-hand side, above which a solve goes on past its fixed iterations."""
-    return min(1e-2, 10.0 * rtol)

@@ -35,7 +35,7 @@ class ErrorNorm:
         self.seen_states = np.zeros(plan.n_states)
         self._steering = np.array([s.kind == "state" for s in plan.mechanism.states], bool)
         self._has_cells = plan.cells.n_cells > 0
-        self.field_tolerance = self._rtol * FLOOR_FRACTION * np.nan_to_num(self._typical_fields, nan=0.0)
+        self.known_field_floors = FLOOR_FRACTION * np.nan_to_num(self._typical_fields, nan=0.0)
 
     def __call__(self, error: State, old: State, new: State) -> tuple[float, str]:
         """Scaled error of a step and the name of the quantity that has it; nan if any quantity is not finite."""

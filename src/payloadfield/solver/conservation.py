@@ -2,8 +2,8 @@
 
 An elliptic solve stopped early leaves a residual r. Adding to the solution, on each pocket p, the constant d_p that
 makes the residuals of the pocket sum to zero restores the balance without another solve. Diffusion does not see
-constants, so with K_p the sum over the pocket of the zeroth-order terms, G_p of its bath conductances, B the diagonal of
-a finite bath and R the residual sums,
+constants, so with K_p the sum over the pocket of the zeroth-order terms, G_p of its bath conductances, B the diagonal
+of a finite bath and R the residual sums,
     K_p d_p - G_p e = R_p,      B e - sum_p G_p d_p = R_bath;
 fields that depend on each other in a loop are shifted together, coupled by the sums of their cross terms.
 """
@@ -47,7 +47,7 @@ class PocketSystem:
         self._entries.append((values, self._start[k] + pocket_k.astype(np.int64), self._start[j] + pocket_j))
 
     def add_bath(self, k: int, diagonal: float, pocket_conductance: _Floats, couplings: Mapping[int, float]) -> None:
-        """Add the bath's row and column of field k: its diagonal B, G of each pocket, losses per unit of bath field j."""
+        """Add the bath's row and column of field k: diagonal B, G of each pocket, losses per unit of other fields."""
         bath = int(self._start[-1])
         rows = self._start[k] + np.arange(len(pocket_conductance))
         column = np.full(len(rows), bath + k)

@@ -8,7 +8,7 @@ import numpy as np
 
 from payloadfield.solver.tableau import ERROR_ORDER
 
-SAFETY = 0.9
+SAFETY = 0.8
 LARGEST_GROWTH = 6.0
 LARGEST_SHRINKAGE = 5.0
 NON_FINITE_SHRINKAGE = 10.0

@@ -73,7 +73,7 @@ class Ledger:
         relative = np.divide(defect, self.handled, out=np.zeros_like(defect), where=self.handled > 0.0)
         columns = (self.initial, dosed, entered, washed, in_fields, in_cells, in_bath, lost, defect)
         return [
-            LedgerLine(name, *(float(c[m]) * AVOGADRO_NM_UM3 for c in columns), float(relative[m]))
+            LedgerLine(name, *[float(c[m]) * AVOGADRO_NM_UM3 for c in columns], relative_defect=float(relative[m]))
             for m, name in enumerate(self._plan.mechanism.moieties)
         ]
 

@@ -8,6 +8,7 @@ pocket, where the preconditioner is exact for constants.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,17 @@ def _aggregate(level: _Level) -> _Ints | None:
         (np.ones(int(inside.sum()), np.int8), (level.first[inside], level.second[inside])),
         shape=(level.size, level.size),
     )
-    return csgraph.connected_components(links, directed=False)[1].astype(np.int64)
+    label = csgraph.connected_components(links, directed=False)[1].astype(np.int64)
+    return _in_grid_order(block, label)
+
+
+def _in_grid_order(block: _Ints, label: _Ints) -> _Ints:
+    """Renumber aggregates by their block's place in the grid, so that rows of blocks stay consecutive."""
+    first = np.unique(label, return_index=True)[1]
+    order = np.lexsort((first, block[first, 2], block[first, 1], block[first, 0]))
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    return rank[label]
 
 
 def _collapse(pocket: NDArray[np.int32], parents: list[_Ints]) -> _Ints:
@@ -102,6 +113,7 @@ def _flatten(levels: list[_Level], parents: list[_Ints]) -> Hierarchy:
         parent=np.concatenate([*parents, np.zeros(sizes[-1], np.int64)]).astype(np.int32),
         child_start=_join_starts([c[0] for c in children]),
         child=_join([c[1] for c in children], np.int32),
+        position=np.concatenate([np.zeros((0, 3), np.int64), *(k.position for k in levels[1:])]).astype(np.int32),
         row_start=_join_starts([r[0] for r in rows]),
         column=_join([r[1] for r in rows], np.int32),
         conductance=_join([r[2] for r in rows], np.float32),
@@ -139,6 +151,6 @@ def _join_starts(starts: list[_Ints]) -> _Ints:
     return np.concatenate(joined)
 
 
-def _join(parts: list[NDArray[np.int64]] | list[NDArray[np.float64]], dtype: type) -> NDArray:  # type: ignore[type-arg]
+def _join(parts: list[NDArray[np.int64]] | list[NDArray[np.float64]], dtype: type) -> NDArray[Any]:
     """Join arrays of several levels, possibly none."""
     return np.concatenate(parts).astype(dtype) if parts else np.zeros(0, dtype)

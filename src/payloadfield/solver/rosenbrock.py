@@ -25,12 +25,21 @@ from payloadfield.units import AVOGADRO_NM_UM3
 LOOP_SWEEPS = 2
 """Sweeps over fields that depend on each other in a loop."""
 
+RESIDUAL_SHARE = 0.5
+"""A solve may stop at this share, times the root of rtol, of the largest right-hand side among its step's stages."""
+
+BORDER_RESIDUAL = 0.1
+"""The same for the answer of a field to a finite bath."""
+
+NEGLIGIBLE_SHARE = 0.05
+"""... or once the error that its residual can hide, r / (sg C), is this share of the tolerance at the floor."""
+
 _Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class StepStatistics:
-    """What one attempted step took: conjugate-gradient iterations in all, and the largest residual left."""
+    """What one attempted step took: conjugate-gradient iterations in all, and the largest relative residual left."""
 
     iterations: int
     worst_residual: float
@@ -39,7 +48,12 @@ class StepStatistics:
 class Stepper:
     """Attempts one step from a state; holds all work arrays, allocated once."""
 
-    def __init__(self, plan: Plan, backend: Backend) -> None:
+    def __init__(self, plan: Plan, backend: Backend, rtol: float, floors: _Floats) -> None:
+        """Allocate; rtol: tolerance of a step, floors (n_field,): sizes below which errors count less [nM]."""
+        self._residual_share = RESIDUAL_SHARE * np.sqrt(rtol)
+        self._capacity_norm = np.array([backend.norm(plan.field_capacity(f)) for f in range(plan.n_fields)])
+        self._negligible = NEGLIGIBLE_SHARE * rtol * floors
+        self._largest_rhs = np.zeros(plan.n_fields)
         self.plan, self.backend, self.code = plan, backend, backend.code
         self.tableau: Tableau = make_ros34pw2()
         empty, n_stages = State.zeros(plan), self.tableau.n_stages
@@ -116,6 +130,7 @@ class Stepper:
         """Jacobians at the clamped state, factored cells, elliptic operators and pocket systems for 1/(gamma dt)."""
         plan, code, backend = self.plan, self.code, self.backend
         self._sg = sg
+        self._largest_rhs[...] = 0.0
         for name in ("fields", "states", "bath"):
             backend.clamp(getattr(self._base, name), getattr(state, name))
         if self._voxel_row:
@@ -157,7 +172,8 @@ class Stepper:
         volume = self.plan.bath.volume
         self._bath_diagonal[field] = self._sg * volume + self._conductance_sum[field] - loss
         self.backend.bath_coupling(field, self._rhs)
-        self.backend.solve(field, self._rhs, self._border[field], warm=True)
+        enough = BORDER_RESIDUAL * self.backend.norm(self._rhs)
+        self.backend.solve(field, self._rhs, self._border[field], enough, warm=True)
         self._border_dot[field] = self._bath_dot(field, self._border[field])
         self._border_residual[field] = self.backend.pocket_sums(field, self.backend.residual)
 
@@ -288,9 +304,11 @@ class Stepper:
         out = increments[field]
         if warm and self._border is not None:
             out -= bath[field] * self._border[field]
-        report = self.backend.solve(field, self._rhs, out, warm=warm)
+        enough = self._enough(field)
+        report = self.backend.solve(field, self._rhs, out, enough, warm=warm)
         self._iterations += report.iterations
-        self._worst = max(self._worst, report.relative_residual)
+        if report.residual > enough:
+            self._worst = max(self._worst, report.residual / self._largest_rhs[field])
         sums = self.backend.pocket_sums(field, self.backend.residual)
         if self._border is not None:
             right = self._bath_right(field, bath) + self._bath_dot(field, out)
@@ -298,6 +316,12 @@ class Stepper:
             out += bath[field] * self._border[field]
             sums = sums + bath[field] * self._border_residual[field]
         return sums
+
+    def _enough(self, field: int) -> float:
+        """Residual at which a solve may stop: its error then lies well below that of the step in time."""
+        self._largest_rhs[field] = max(self._largest_rhs[field], self.backend.norm(self._rhs))
+        hidden = self._negligible[field] * self._sg * self._capacity_norm[field]
+        return float(max(self._residual_share * self._largest_rhs[field], hidden))
 
     def _residual_sums(self, field: int, increments: _Floats) -> _Floats:
         """Pocket sums of the residual of a field at the final increments of all fields of its loop."""

@@ -56,8 +56,8 @@ class Simulation:
         self.study = study
         self.plan = make_plan(study)
         self.backend = make_backend(backend or study.solver.backend, self.plan, study.solver)
-        self.stepper = Stepper(self.plan, self.backend)
         self._norm = ErrorNorm(self.plan, self.backend, study)
+        self.stepper = Stepper(self.plan, self.backend, study.solver.rtol, self._norm.known_field_floors)
         self.controller = Controller(study.solver.first_step, study.solver.max_step)
         self._state = self._initial_state()
         self._new = State.zeros(self.plan)

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import os
 from types import ModuleType
+from typing import Any
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
-from payloadfield.backends.base import FIXED_ITERATIONS, Backend, Floats, SolveReport, smoother_weights
+from payloadfield.backends.base import MAX_ITERATIONS, Backend, Floats, SolveReport, smoother_weights
 from payloadfield.backends.compiled import blocks, rows
 from payloadfield.backends.compiled.cycle import make_conjugate_gradients
-from payloadfield.backends.compiled.segments import make_chunks, make_segments
+from payloadfield.backends.compiled.levels import make_levels
 from payloadfield.backends.plan import Plan
-from payloadfield.backends.reference import MAX_ITERATIONS
 
-VOXELS_PER_CHUNK = 16_384
 VOXELS_PER_THREAD = 60_000
 """Below this many open voxels for each thread, barriers cost more than they save."""
 
 
 def choose_threads(n_open: int, asked: int | None) -> int:
     """Threads for a problem: as asked, else as many as have enough voxels each."""
-    available = min(len(os.sched_getaffinity(0)), numba.config.NUMBA_NUM_THREADS)
+    available = len(os.sched_getaffinity(0))
+    most = int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+    available = min(available, most)
     wanted = asked if asked is not None else n_open // VOXELS_PER_THREAD
     return max(1, min(wanted, available))
 
@@ -32,19 +34,16 @@ class CompiledBackend(Backend):
 
     name = "numba"
 
-    def __init__(
-        self, plan: Plan, precision: str, linear_tolerance: float, code: ModuleType, threads: int | None = None
-    ) -> None:
-        super().__init__(plan, precision, linear_tolerance)
+    def __init__(self, plan: Plan, precision: str, code: ModuleType, threads: int | None = None) -> None:
+        """Take the plan and the mechanism's generated Numba code; threads: asked for, or chosen by size."""
+        super().__init__(plan, precision)
         self.threads = choose_threads(plan.n_open, threads)
         self.code = code
         numba.set_num_threads(self.threads)
         dtype = np.float64 if precision == "float64" else np.float32
         self._ops = blocks.make_operations(self.threads > 1)
         self._solve = make_conjugate_gradients(self.threads > 1)
-        self._segments = [make_segments(plan.neighbour, group.conductance) for group in plan.groups]
-        self._chunks = [make_chunks(segments, VOXELS_PER_CHUNK) for segments in self._segments]
-        self._g = [group.conductance.astype(dtype, copy=False) for group in plan.groups]
+        self._levels = [make_levels(group, plan.neighbour, dtype) for group in plan.groups]
         self._weights = np.array(smoother_weights(), dtype)
         self._allocate(dtype)
 
@@ -52,18 +51,12 @@ class CompiledBackend(Backend):
         plan = self.plan
         n, sizes = plan.n_open, [int(group.hierarchy.offset[-1]) for group in plan.groups]
         self._zeroth = np.zeros((plan.n_fields, n))
-        self._inverse = [np.zeros(sizes[int(g)], dtype) for g in plan.group_of_field]
-        self._levels = [self._level_arrays(k, dtype) for k in range(len(plan.groups))]
-        self._cycle = [np.zeros(max(sizes), dtype) for _ in range(3)]
+        self._inverse: list[NDArray[Any]] = [np.zeros(sizes[int(g)], dtype) for g in plan.group_of_field]
+        self._cycle: list[NDArray[Any]] = [np.zeros(max(sizes), dtype) for _ in range(3)]
         self._work = np.zeros(max(sizes))
-        self.residual, self._z, self._p, self._image = (np.zeros(n) for _ in range(4))
-        self._partial = np.zeros(n // blocks.BLOCK + 1)
+        self.residual, self._p, self._image = (np.zeros(n) for _ in range(3))
+        self._partial = np.zeros(max(n // blocks.BLOCK + 1, max(int(levels.chunk_start[1]) for levels in self._levels)))
         self._capacity_sum = np.array([plan.field_capacity(f).sum() for f in range(plan.n_fields)])
-
-    def _level_arrays(self, group: int, dtype: type) -> tuple[np.ndarray, ...]:  # type: ignore[type-arg]
-        h = self.plan.groups[group].hierarchy
-        conductance = h.conductance.astype(dtype, copy=False)
-        return h.offset, h.parent, h.child_start, h.child, h.row_start, h.column, conductance
 
     def _group(self, field: int) -> int:
         return int(self.plan.group_of_field[field])
@@ -97,6 +90,10 @@ class CompiledBackend(Backend):
         needed = n // blocks.BLOCK + 1
         return self._partial if needed <= self._partial.size else np.zeros(needed)
 
+    def norm(self, values: Floats) -> float:
+        """See Backend."""
+        return float(np.sqrt(self._ops.dot(values, values, self._partial)))
+
     def amount(self, field: int, value: Floats) -> float:
         """See Backend."""
         return float(self._ops.dot(self.plan.field_capacity(field), value, self._partial))
@@ -106,7 +103,7 @@ class CompiledBackend(Backend):
         group = self.plan.group(field)
         if group.n_pockets == 1:
             return np.array([self._ops.total(values, self._partial)])
-        return np.bincount(group.pocket, weights=values, minlength=group.n_pockets)
+        return np.asarray(np.bincount(group.pocket, weights=values, minlength=group.n_pockets), float)
 
     def shift_pockets(self, field: int, shift: Floats, out: Floats) -> None:
         """See Backend."""
@@ -132,7 +129,7 @@ class CompiledBackend(Backend):
         """See Backend."""
         plan, group = self.plan, self._group(field)
         self._ops.stage_rhs(
-            self._chunks[group], self._segments[group], plan.groups[group].conductance, plan.diffusivity[field],
+            self._levels[group], plan.diffusivity[field],
             plan.field_capacity(field), value, terms, np.ascontiguousarray(coefficients), out,
         )  # fmt: skip
         blocks.add_bath_flux(plan.bath.voxel, plan.bath.conductance[field], value, bath, out)
@@ -167,23 +164,20 @@ class CompiledBackend(Backend):
         """See Backend."""
         plan, group = self.plan, self._group(field)
         self._ops.residual(
-            self._chunks[group], self._segments[group], plan.groups[group].conductance, plan.diffusivity[field],
+            self._levels[group], plan.diffusivity[field],
             self._zeroth[field], rhs, value, self.residual,
         )  # fmt: skip
 
-    def solve(self, field: int, rhs: Floats, out: Floats, *, warm: bool = False) -> SolveReport:
+    def solve(self, field: int, rhs: Floats, out: Floats, enough: float, *, warm: bool = False) -> SolveReport:
         """See Backend."""
-        plan, group = self.plan, self._group(field)
         if warm:
             self.compute_residual(field, rhs, out)
         else:
             out[...] = 0.0
             self.residual[...] = rhs
-        scale = float(np.sqrt(self._ops.dot(rhs, rhs, self._partial)))
         iterations, size = self._solve(
-            self._chunks[group], self._segments[group], self._g[group], plan.diffusivity[field], self._zeroth[field],
-            out, self.residual, self._z, self._p, self._image, self._partial, self._levels[group],
-            self._inverse[field], self._weights, *self._cycle, scale, FIXED_ITERATIONS, MAX_ITERATIONS,
-            self.linear_tolerance,
+            self._levels[self._group(field)], self.plan.diffusivity[field], self._zeroth[field], out, self.residual,
+            self._p, self._image, self._partial, self._inverse[field], self._weights, *self._cycle, MAX_ITERATIONS,
+            enough,
         )  # fmt: skip
-        return SolveReport(int(iterations), float(size) / scale if scale > 0.0 else 0.0)
+        return SolveReport(int(iterations), float(size))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from functools import cache
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from numba import njit, prange
@@ -12,7 +13,7 @@ from numba import njit, prange
 from payloadfield.backends.compiled import stencil, vectors
 
 BLOCK = vectors.BLOCK
-_OPTIONS = {"cache": True, "error_model": "numpy"}
+_OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy"}
 
 
 @njit(**_OPTIONS)
@@ -73,7 +74,7 @@ def state_error_norms(error, old, new, floor, out):
 
 
 @cache
-def make_operations(parallel: bool):  # type: ignore[no-untyped-def]
+def make_operations(parallel: bool):
     """The operations that large problems share among threads."""
 
     @njit(parallel=parallel, **_OPTIONS)
@@ -112,22 +113,22 @@ def make_operations(parallel: bool):  # type: ignore[no-untyped-def]
             vectors.combine(k * BLOCK, min(n, (k + 1) * BLOCK), out, base, terms, coefficients)
 
     @njit(parallel=parallel, **_OPTIONS)
-    def stage_rhs(chunks, segments, g, D, capacity, value, terms, coefficients, out):
+    def stage_rhs(levels, D, capacity, value, terms, coefficients, out):
         if parallel:
             pass
         n = out.size
         for k in prange(_n_blocks(n)):
             vectors.accumulate(k * BLOCK, min(n, (k + 1) * BLOCK), capacity, terms, coefficients, out)
-        for k in prange(chunks.size - 1):
-            stencil.divergence(chunks[k], chunks[k + 1], segments, g, D, value, out)
+        for k in prange(levels.chunk_start[1] - 1):
+            stencil.divergence(levels.chunks[k], levels.chunks[k + 1], levels.segments, levels.g, D, value, out)
 
     @njit(parallel=parallel, **_OPTIONS)
-    def residual(chunks, segments, g, D, zeroth, rhs, value, out):
+    def residual(levels, D, zeroth, rhs, value, out):
         if parallel:
             pass
         n = out.size
-        for k in prange(chunks.size - 1):
-            stencil.apply(chunks[k], chunks[k + 1], segments, g, D, zeroth, value, out)
+        for k in prange(levels.chunk_start[1] - 1):
+            stencil.apply(levels.chunks[k], levels.chunks[k + 1], levels.segments, levels.g, D, zeroth, value, out)
         for k in prange(_n_blocks(n)):
             for i in range(k * BLOCK, min(n, (k + 1) * BLOCK)):
                 out[i] = rhs[i] - out[i]

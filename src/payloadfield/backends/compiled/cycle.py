@@ -14,8 +14,6 @@ from numba import njit, prange
 from payloadfield.backends.compiled import rows, stencil, vectors
 
 BLOCK = vectors.BLOCK
-_SMALL_LEVEL = 30_000
-"""Coarse levels with fewer nodes are not shared among threads."""
 
 
 @njit(cache=True)
@@ -24,118 +22,117 @@ def _n_blocks(n):
 
 
 @cache
-def make_cycle(parallel: bool):  # type: ignore[no-untyped-def]
-    """V-cycle of A / D: b[:n] -> t[:n], all levels in flat arrays (see plan.Hierarchy)."""
+def make_cycle(parallel: bool):
+    """V-cycle of A / D from b[:n] and x[:n], its first smoothing step, to t[:n]."""
 
     @njit(cache=True, parallel=parallel, error_model="numpy")
-    def v_cycle(chunks, segments, g, offset, parent, child_start, child, row_start, column, conductance,
-                inverse, first, second, b, x, t):  # fmt: skip
-        threaded = parallel  # read from the closure: tells the two variants apart in Numba's cache
-        n_levels = offset.size - 1
-        n = offset[1]
-        if n_levels == 1:
-            for i in range(n):
-                t[i] = inverse[i] * b[i]
-            return
-        n_chunks, n_blocks = chunks.size - 1, _n_blocks(n)
-        b0, x0, t0, inverse0 = b[:n], x[:n], t[:n], inverse[:n]
-        for k in prange(n_blocks):
-            rows.scale(k * BLOCK, min(n, (k + 1) * BLOCK), inverse0, first, b0, x0)
-        for k in prange(n_chunks):
-            stencil.smooth(chunks[k], chunks[k + 1], segments, g, inverse0, second, b0, x0, t0)
-        for k in prange(n_chunks):
-            stencil.residual(chunks[k], chunks[k + 1], segments, g, inverse0, b0, t0, x0)
-        n1 = offset[2] - n
-        for k in prange(_n_blocks(n1)):
-            rows.restrict(k * BLOCK, min(n1, (k + 1) * BLOCK), child_start, child, x0, b[n:])
-        for level in range(1, n_levels - 1):
-            lo, hi, top = offset[level], offset[level + 1], offset[level + 2]
-            size, base = hi - lo, lo - n
-            bl, xl, tl, inv = b[lo:hi], x[lo:hi], t[lo:hi], inverse[lo:hi]
-            start = row_start[base : base + size + 1]
-            rows.scale(0, size, inv, first, bl, xl)
-            if threaded and size > _SMALL_LEVEL:
-                for k in prange(_n_blocks(size)):
-                    rows.smooth(k * BLOCK, min(size, (k + 1) * BLOCK), start, column, conductance, inv, second, bl, xl, tl)
-                for k in prange(_n_blocks(size)):
-                    rows.residual(k * BLOCK, min(size, (k + 1) * BLOCK), start, column, conductance, inv, bl, tl, xl)
-            else:
-                rows.smooth(0, size, start, column, conductance, inv, second, bl, xl, tl)
-                rows.residual(0, size, start, column, conductance, inv, bl, tl, xl)
-            rows.restrict(0, top - hi, child_start[hi - n :], child, xl, b[hi:top])
-        last, end = offset[n_levels - 1], offset[n_levels]
-        for i in range(last, end):
-            t[i] = inverse[i] * b[i]
-        for level in range(n_levels - 2, 0, -1):
-            lo, hi = offset[level], offset[level + 1]
-            size, base = hi - lo, lo - n
-            bl, xl, tl, inv = b[lo:hi], x[lo:hi], t[lo:hi], inverse[lo:hi]
-            start = row_start[base : base + size + 1]
-            rows.prolong(0, size, parent[lo:hi], t[hi:], tl)
-            if threaded and size > _SMALL_LEVEL:
-                for k in prange(_n_blocks(size)):
-                    rows.smooth(k * BLOCK, min(size, (k + 1) * BLOCK), start, column, conductance, inv, second, bl, tl, xl)
-                for k in prange(_n_blocks(size)):
-                    rows.smooth(k * BLOCK, min(size, (k + 1) * BLOCK), start, column, conductance, inv, first, bl, xl, tl)
-            else:
-                rows.smooth(0, size, start, column, conductance, inv, second, bl, tl, xl)
-                rows.smooth(0, size, start, column, conductance, inv, first, bl, xl, tl)
-        for k in prange(n_blocks):
-            rows.prolong(k * BLOCK, min(n, (k + 1) * BLOCK), parent, t[n:], t0)
-        for k in prange(n_chunks):
-            stencil.smooth(chunks[k], chunks[k + 1], segments, g, inverse0, second, b0, t0, x0)
-        for k in prange(n_chunks):
-            stencil.smooth(chunks[k], chunks[k + 1], segments, g, inverse0, first, b0, x0, t0)
+    def smooth(levels, level, inverse, weight, b, x, out):
+        """One weighted Jacobi step on one level."""
+        first, last = levels.chunk_start[level], levels.chunk_start[level + 1] - 1
+        lo, hi = levels.offset[level], levels.offset[level + 1]
+        g, inv, bl, xl, ol = levels.g[:, lo:hi], inverse[lo:hi], b[lo:hi], x[lo:hi], out[lo:hi]
+        if parallel and last - first > 1:
+            for k in prange(first, last):
+                stencil.smooth(levels.chunks[k], levels.chunks[k + 1], levels.segments, g, inv, weight, bl, xl, ol)
+        else:
+            stencil.smooth(levels.chunks[first], levels.chunks[last], levels.segments, g, inv, weight, bl, xl, ol)
+        rows.smooth_extras(levels.extra_start[level], levels.extra_start[level + 1], levels.extra_node,
+                           levels.extra_neighbour, levels.extra_g, inv, weight, xl, ol)  # fmt: skip
+
+    @njit(cache=True, parallel=parallel, error_model="numpy")
+    def residual(levels, level, inverse, b, x, out):
+        """b - A x on one level."""
+        first, last = levels.chunk_start[level], levels.chunk_start[level + 1] - 1
+        lo, hi = levels.offset[level], levels.offset[level + 1]
+        g, inv, bl, xl, ol = levels.g[:, lo:hi], inverse[lo:hi], b[lo:hi], x[lo:hi], out[lo:hi]
+        if parallel and last - first > 1:
+            for k in prange(first, last):
+                stencil.residual(levels.chunks[k], levels.chunks[k + 1], levels.segments, g, inv, bl, xl, ol)
+        else:
+            stencil.residual(levels.chunks[first], levels.chunks[last], levels.segments, g, inv, bl, xl, ol)
+        rows.residual_extras(levels.extra_start[level], levels.extra_start[level + 1], levels.extra_node,
+                             levels.extra_neighbour, levels.extra_g, xl, ol)  # fmt: skip
+
+    @njit(cache=True, parallel=parallel, error_model="numpy")
+    def restrict(levels, level, fine, out):
+        """out on the next level = sums of fine over its aggregates."""
+        lo, hi = levels.offset[level + 1], levels.offset[level + 2]
+        start, size = levels.child_start[lo - levels.offset[1] :], hi - lo
+        source, target = fine[levels.offset[level] : lo], out[lo:hi]
+        if parallel and size > BLOCK:
+            for k in prange(_n_blocks(size)):
+                rows.restrict(k * BLOCK, min(size, (k + 1) * BLOCK), start, levels.child, source, target)
+        else:
+            rows.restrict(0, size, start, levels.child, source, target)
+
+    @njit(cache=True, parallel=parallel, error_model="numpy")
+    def prolong(levels, level, values):
+        """values on a level += those of its aggregates."""
+        lo, hi = levels.offset[level], levels.offset[level + 1]
+        size, parent, target, source = hi - lo, levels.parent[lo:hi], values[lo:hi], values[hi:]
+        if parallel and size > BLOCK:
+            for k in prange(_n_blocks(size)):
+                rows.prolong(k * BLOCK, min(size, (k + 1) * BLOCK), parent, source, target)
+        else:
+            rows.prolong(0, size, parent, source, target)
+
+    @njit(cache=True, error_model="numpy")
+    def v_cycle(levels, inverse, first, second, b, x, t):
+        bottom = levels.offset.size - 2
+        for level in range(bottom):
+            lo, hi = levels.offset[level], levels.offset[level + 1]
+            if level > 0:
+                rows.scale(lo, hi, inverse, first, b, x)
+            smooth(levels, level, inverse, second, b, x, t)
+            residual(levels, level, inverse, b, t, x)
+            restrict(levels, level, x, b)
+        rows.scale(levels.offset[bottom], levels.offset[bottom + 1], inverse, b.dtype.type(1.0), b, t)
+        for level in range(bottom - 1, -1, -1):
+            prolong(levels, level, t)
+            smooth(levels, level, inverse, second, b, t, x)
+            smooth(levels, level, inverse, first, b, x, t)
 
     return v_cycle
 
 
 @cache
-def make_conjugate_gradients(parallel: bool):  # type: ignore[no-untyped-def]
+def make_conjugate_gradients(parallel: bool):
     """Preconditioned conjugate gradients for A x = b; r holds b - A x on entry and the residual on return."""
     v_cycle = make_cycle(parallel)
 
     @njit(cache=True, parallel=parallel, error_model="numpy")
-    def conjugate_gradients(chunks, segments, g, D, zeroth, x, r, z, p, image, partial, levels, inverse, weights,
-                            cycle_b, cycle_x, cycle_t, scale, fixed, most, tolerance):  # fmt: skip
+    def conjugate_gradients(levels, D, zeroth, x, r, p, image, partial, inverse, weights, cycle_b, cycle_x, cycle_t,
+                            most, enough):  # fmt: skip
         if parallel:
             pass  # read from the closure: tells the two variants apart in Numba's cache
-        offset, parent, child_start, child, row_start, column, conductance = levels
         n = x.size
-        n_blocks, n_chunks = _n_blocks(n), chunks.size - 1
-        old, iterations, size = 0.0, 0, scale
-        while iterations < most:
+        n_blocks, n_chunks = _n_blocks(n), levels.chunk_start[1] - 1
+        old, iterations = 0.0, 0
+        for k in prange(n_blocks):
+            partial[k] = vectors.dot(k * BLOCK, min(n, (k + 1) * BLOCK), r, r)
+        size = np.sqrt(vectors.total(0, n_blocks, partial))
+        while iterations < most and size > enough and np.isfinite(size):
+            factor = 1.0 / (size * D)
             for k in prange(n_blocks):
-                partial[k] = vectors.largest(k * BLOCK, min(n, (k + 1) * BLOCK), r)
-            peak = 0.0
-            for k in range(n_blocks):
-                peak = max(peak, partial[k])
-            if peak == 0.0 or not np.isfinite(peak):
-                size = peak
-                break
-            factor = 1.0 / (peak * D)
+                last = min(n, (k + 1) * BLOCK)
+                vectors.first_guess(k * BLOCK, last, r, factor, inverse, weights[0], cycle_b, cycle_x)
+            v_cycle(levels, inverse, weights[0], weights[1], cycle_b, cycle_x, cycle_t)
             for k in prange(n_blocks):
-                vectors.narrow(k * BLOCK, min(n, (k + 1) * BLOCK), r, factor, cycle_b)
-            v_cycle(chunks, segments, g, offset, parent, child_start, child, row_start, column, conductance,
-                    inverse, weights[0], weights[1], cycle_b, cycle_x, cycle_t)  # fmt: skip
-            for k in prange(n_blocks):
-                partial[k] = vectors.widen_dot(k * BLOCK, min(n, (k + 1) * BLOCK), cycle_t, peak, r, z)
-            new = vectors.total(0, n_blocks, partial)
+                partial[k] = vectors.dot(k * BLOCK, min(n, (k + 1) * BLOCK), r, cycle_t)
+            new = size * vectors.total(0, n_blocks, partial)
             beta = new / old if iterations > 0 else 0.0
             for k in prange(n_blocks):
-                vectors.direction(k * BLOCK, min(n, (k + 1) * BLOCK), z, beta, p)
+                vectors.direction(k * BLOCK, min(n, (k + 1) * BLOCK), cycle_t, size, beta, p)
             for k in prange(n_chunks):
-                stencil.apply(chunks[k], chunks[k + 1], segments, g, D, zeroth, p, image)
-            for k in prange(n_blocks):
-                partial[k] = vectors.dot(k * BLOCK, min(n, (k + 1) * BLOCK), p, image)
-            step = new / vectors.total(0, n_blocks, partial)
+                partial[k] = stencil.apply_dot(
+                    levels.chunks[k], levels.chunks[k + 1], levels.segments, levels.g, D, zeroth, p, image
+                )
+            step = new / vectors.total(0, n_chunks, partial)
             for k in prange(n_blocks):
                 partial[k] = vectors.advance(k * BLOCK, min(n, (k + 1) * BLOCK), step, p, image, x, r)
             size = np.sqrt(vectors.total(0, n_blocks, partial))
             old = new
             iterations += 1
-            if iterations >= fixed and size <= tolerance * scale:
-                break
         return iterations, size
 
     return conjugate_gradients

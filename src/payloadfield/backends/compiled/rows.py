@@ -1,13 +1,15 @@
-"""Kernels of the coarse levels over nodes [lo, hi), whose neighbours stand in compressed rows; compiled by Numba."""
+"""Kernels between multigrid levels, over nodes [lo, hi); compiled by Numba."""
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numba import njit
 
 _U = np.uint64
-_OPTIONS = {"cache": True, "error_model": "numpy"}
+_OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy"}
 
 
 @njit(**_OPTIONS)
@@ -18,24 +20,18 @@ def scale(lo, hi, inverse, weight, b, out):
 
 
 @njit(**_OPTIONS)
-def smooth(lo, hi, row_start, column, g, inverse, weight, b, x, out):
-    """out = (1 - weight) x + weight (b + sum_j g_ij x_j) / diagonal."""
-    keep = b.dtype.type(1.0) - weight
-    for i in range(lo, hi):
-        total = b[i]
-        for k in range(row_start[i], row_start[i + 1]):
-            total += g[k] * x[_U(column[k])]
-        out[i] = keep * x[i] + weight * (total * inverse[i])
+def smooth_extras(lo, hi, node, neighbour, g, inverse, weight, x, out):
+    """out += weight g_ij x_j / diagonal for the faces that stand outside the stencil."""
+    for k in range(lo, hi):
+        i = node[k]
+        out[i] += weight * (g[k] * x[neighbour[k]]) * inverse[i]
 
 
 @njit(**_OPTIONS)
-def residual(lo, hi, row_start, column, g, inverse, b, x, out):
-    """out = b + sum_j g_ij x_j - x / inverse diagonal."""
-    for i in range(lo, hi):
-        total = b[i]
-        for k in range(row_start[i], row_start[i + 1]):
-            total += g[k] * x[_U(column[k])]
-        out[i] = total - x[i] / inverse[i]
+def residual_extras(lo, hi, node, neighbour, g, x, out):
+    """out += g_ij x_j for the faces that stand outside the stencil."""
+    for k in range(lo, hi):
+        out[node[k]] += g[k] * x[neighbour[k]]
 
 
 @njit(**_OPTIONS)

@@ -7,13 +7,15 @@ not depend on the number of threads.
 
 from __future__ import annotations
 
+from typing import Any
+
 from numba import njit
 
 BLOCK = 8192
 """Voxels of one block of a vector operation."""
 
-_OPTIONS = {"cache": True, "error_model": "numpy"}
-_SUM = {"cache": True, "error_model": "numpy", "fastmath": {"reassoc"}}
+_OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy"}
+_SUM: dict[str, Any] = {"cache": True, "error_model": "numpy", "fastmath": {"reassoc"}}
 
 
 @njit(**_SUM)
@@ -35,36 +37,19 @@ def total(lo, hi, a):
 
 
 @njit(**_OPTIONS)
-def largest(lo, hi, a):
-    """max |a|."""
-    value = 0.0
+def first_guess(lo, hi, r, factor, inverse, weight, b, x):
+    """b = factor r in the precision of b, x = weight b / diagonal: the first smoothing step, from zero."""
     for i in range(lo, hi):
-        value = max(value, abs(a[i]))
-    return value
+        scaled = b.dtype.type(factor * r[i])
+        b[i] = scaled
+        x[i] = weight * (scaled * inverse[i])
 
 
 @njit(**_OPTIONS)
-def narrow(lo, hi, a, factor, out):
-    """out = factor a, in the precision of out."""
+def direction(lo, hi, z, factor, beta, p):
+    """p = factor z + beta p."""
     for i in range(lo, hi):
-        out[i] = factor * a[i]
-
-
-@njit(**_SUM)
-def widen_dot(lo, hi, narrow_z, factor, r, z):
-    """z = factor narrow_z in double precision; returns sum r z."""
-    value = 0.0
-    for i in range(lo, hi):
-        z[i] = factor * narrow_z[i]
-        value += r[i] * z[i]
-    return value
-
-
-@njit(**_OPTIONS)
-def direction(lo, hi, z, beta, p):
-    """p = z + beta p."""
-    for i in range(lo, hi):
-        p[i] = z[i] + beta * p[i]
+        p[i] = factor * z[i] + beta * p[i]
 
 
 @njit(**_SUM)
