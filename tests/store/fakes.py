@@ -79,7 +79,7 @@ def make_study(*, checkpoint_every: float = 1e9, n_outputs: int = 7) -> SimpleNa
         initial_bath=np.ones(2),
         schedule=(),
         bath=SimpleNamespace(sides=frozenset({"z_high"})),
-        solver=SimpleNamespace(rtol=1e-2),
+        solver=SimpleNamespace(rtol=1e-2, first_step=1.0),
         output=SimpleNamespace(
             times=tuple(np.linspace(0.0, DURATION, n_outputs)),
             fields=("adc", "payload"),
@@ -144,7 +144,7 @@ class FakeSimulation:
 
     @property
     def ledger(self):
-        return [LedgerLine("payload", *[float(self.index)] * 10)]
+        return [LedgerLine("payload", *[float(self.index)] * 11)]
 
     def checkpoint(self):
         state = vars(self.state)

@@ -111,7 +111,7 @@ def _exposure_table(facts: dict[str, Any]) -> Any:
 
 
 def _balance_table(facts: dict[str, Any]) -> Any:
-    names = ("initial", "dosed", "entered", "washed", "in_fields", "in_cells", "in_bath", "lost")
+    names = ("initial", "dosed", "entered", "left", "washed", "in_fields", "in_cells", "in_bath", "lost")
     rows = [
         (moiety, *(number(row[name]) for name in names), f"{row['relative_defect']:.1e}")
         for moiety, row in facts["balance"].items()

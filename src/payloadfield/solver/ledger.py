@@ -17,16 +17,18 @@ _Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LedgerLine:
-    """One moiety's balance [molecules]: initial + dosed + entered - washed = in fields + in cells + in bath + lost.
+    """One moiety's balance [molecules]: initial + dosed + entered - left - washed = in fields, cells and bath + lost.
 
-    entered is the net amount from an infinite bath; dosed and washed concern a finite one. defect is what is missing;
-    relative_defect is the defect over the largest amount handled so far.
+    entered and left are net amounts from and to an infinite bath, of the fields that came in and of those that went
+    out; dosed and washed concern a finite bath. defect is what is missing; relative_defect is the defect over the
+    largest amount handled so far.
     """
 
     moiety: str
     initial: float
     dosed: float
     entered: float
+    left: float
     washed: float
     in_fields: float
     in_cells: float
@@ -66,14 +68,16 @@ class Ledger:
         """One line for each moiety."""
         in_fields, in_cells, in_bath, lost = self._content(state)
         of_field = self._plan.moiety_of_field
-        dosed, washed, entered = of_field @ self.dosed, of_field @ self.washed, of_field @ state.inflow
+        dosed, washed = of_field @ self.dosed, of_field @ self.washed
+        entered, left = of_field @ np.maximum(state.inflow, 0.0), of_field @ np.maximum(-state.inflow, 0.0)
         present = in_fields + in_cells + in_bath + lost
-        self.handled = np.maximum.reduce([self.handled, np.abs(present), np.abs(dosed)])
-        defect = present - (self.initial + dosed + entered - washed)
+        self.handled = np.maximum.reduce([self.handled, np.abs(present), np.abs(dosed), entered])
+        defect = present - (self.initial + dosed + entered - left - washed)
         relative = np.divide(defect, self.handled, out=np.zeros_like(defect), where=self.handled > 0.0)
-        columns = (self.initial, dosed, entered, washed, in_fields, in_cells, in_bath, lost, defect)
+        columns = np.stack([self.initial, dosed, entered, left, washed, in_fields, in_cells, in_bath, lost, defect])
+        molecules = columns * AVOGADRO_NM_UM3
         return [
-            LedgerLine(name, *[float(c[m]) * AVOGADRO_NM_UM3 for c in columns], relative_defect=float(relative[m]))
+            LedgerLine(name, *(float(v) for v in (*molecules[:, m], relative[m])))
             for m, name in enumerate(self._plan.mechanism.moieties)
         ]
 
