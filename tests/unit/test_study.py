@@ -245,6 +245,12 @@ def test_every_parameter_has_a_source_and_scales_are_not_counted_as_inputs() -> 
     assert any(f"{study.n_assumed} of" in warning for warning in study.warnings)
 
 
+def test_a_recalled_number_says_so_wherever_it_is_shown() -> None:
+    study = load(cells=[{"type": "JIMT-1", "count": 1, "place": "anywhere"}])
+    grades = {source.key: source.grade for source in study.sources}
+    assert grades["cell_types.JIMT-1.receptors"] == "estimated (recalled, not re-read)"
+
+
 def test_trafficking_rates_of_two_sources_are_warned_about() -> None:
     study = load("cell_types.SK-BR-3.trafficking.k_deg=1e-5 / s")
     assert any("belong together" in warning for warning in study.warnings)

@@ -216,7 +216,7 @@ class _Loading:
         if self.table.design:
             yield f"design: {len(self.table.design)} variants are kept, but not run by this version; use --set for each"
         inputs = [source for source in self.lookup.sources if source.grade != SCALE]
-        assumed = [source for source in inputs if source.grade == "assumed"]
+        assumed = [source for source in inputs if source.grade.startswith("assumed")]
         if assumed:
             own = sum(source.origin in ("study", "--set") for source in assumed)
             yield f"{len(assumed)} of {len(inputs)} inputs are assumed, {own} of them set in the study without a source"

@@ -100,7 +100,7 @@ class Lookup:
     def note_source(self, key: str, leaf: Leaf, value: float, unit: str, *, grade: str | None = None) -> None:
         """Keep where a number comes from."""
         quantity = leaf.quantity
-        source = Source(key, value, unit, grade or quantity.grade, quantity.citation, leaf.origin, quantity.note)
+        source = Source(key, value, unit, grade or quantity.standing, quantity.citation, leaf.origin, quantity.note)
         if source not in self.sources:
             self.sources.append(source)
 

@@ -22,7 +22,8 @@ class Source:
     """Where one resolved number comes from.
 
     key: place in the study, such as "agents.T-DXd.linker.k_dec".  value: in `unit`.
-    origin: "library", "study", "--set", "mechanism" or "default".
+    grade: as in the library, with "(recalled, not re-read)" where that is so; "scale" for a parameter that only sets the
+    error norm; "setting" for a choice of the study.  origin: "library", "study", "--set", "mechanism" or "default".
     """
 
     key: str
@@ -129,4 +130,4 @@ class Study:
     @property
     def n_assumed(self) -> int:
         """How many of the inputs no source gives."""
-        return sum(source.grade == "assumed" for source in self.sources)
+        return sum(source.grade.startswith("assumed") for source in self.sources)
