@@ -22,7 +22,7 @@ class Source:
     """Where one resolved number comes from.
 
     key: place in the study, such as "agents.T-DXd.linker.k_dec".  value: in `unit`.
-    grade: as in the library, with "(recalled, not re-read)" where that is so; "scale" for a parameter that only sets the
+    grade: as in the library, with "(recalled, not re-read)" where that is so; "scale" for what only sets the
     error norm; "setting" for a choice of the study.  origin: "library", "study", "--set", "mechanism" or "default".
     """
 
