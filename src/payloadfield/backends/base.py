@@ -69,7 +69,7 @@ class Backend(ABC):
     def stage_rhs(
         self, field: int, value: Floats, bath: float, terms: Floats, coefficients: Floats, out: Floats
     ) -> None:
-        """out = C sum_k coefficients[k] terms[k] + D sum_j g_ij (u_j - u_i) + g_bath (bath - u), u = value; (n,)."""
+        """out += C sum_k coefficients[k] terms[k] + D sum_j g_ij (u_j - u_i) + g_bath (bath - u), u = value; (n,)."""
 
     @abstractmethod
     def gather(self, entries: Floats, factor: float, out: Floats) -> None:
@@ -87,14 +87,12 @@ class Backend(ABC):
     def solve(self, field: int, rhs: Floats, out: Floats, enough: float, *, warm: bool = False) -> SolveReport:
         """Solve A out = rhs by preconditioned conjugate gradients, from out if warm, else from zero.
 
-        Stops once the norm of the residual is `enough` or less. The residual stays in `self.residual` (n,).
+        Stops once the norm of the residual is `enough` or less. The residual takes the place of rhs.
         """
 
-    residual: Floats
-
     @abstractmethod
-    def compute_residual(self, field: int, rhs: Floats, value: Floats) -> None:
-        """self.residual = rhs - A value."""
+    def subtract_image(self, field: int, value: Floats, rhs: Floats) -> None:
+        """rhs -= A value: what is left of a right-hand side."""
 
     @abstractmethod
     def pocket_sums(self, field: int, values: Floats) -> Floats:

@@ -48,7 +48,6 @@ class ReferenceBackend(Backend):
         self._levels = [_Levels(plan.group(f).hierarchy, self._preconditioner_dtype) for f in range(plan.n_fields)]
         self._bath = np.zeros((plan.n_fields, plan.n_open))
         self._bath[:, plan.bath.voxel] = plan.bath.conductance
-        self.residual = np.zeros(plan.n_open)
 
     # -- vectors ------------------------------------------------------------------------------------------------
 
@@ -122,9 +121,9 @@ class ReferenceBackend(Backend):
         self, field: int, value: Floats, bath: float, terms: Floats, coefficients: Floats, out: Floats
     ) -> None:
         """See Backend."""
-        plan = self.plan
-        self.combine(out, None, terms, coefficients)
-        out *= plan.field_capacity(field)
+        plan, history = self.plan, np.zeros_like(out)
+        self.combine(history, None, terms, coefficients)
+        out += plan.field_capacity(field) * history
         out += plan.diffusivity[field] * self._flux_divergence(int(plan.group_of_field[field]), value)
         out += self._bath[field] * (bath - value)
 
@@ -154,15 +153,17 @@ class ReferenceBackend(Backend):
         divergence = self._flux_divergence(int(plan.group_of_field[field]), value)
         return self._zeroth[field] * value - plan.diffusivity[field] * divergence
 
-    def compute_residual(self, field: int, rhs: Floats, value: Floats) -> None:
+    def subtract_image(self, field: int, value: Floats, rhs: Floats) -> None:
         """See Backend."""
-        self.residual[...] = rhs - self._apply(field, value)
+        rhs -= self._apply(field, value)
 
     def solve(self, field: int, rhs: Floats, out: Floats, enough: float, *, warm: bool = False) -> SolveReport:
         """See Backend."""
-        if not warm:
+        if warm:
+            self.subtract_image(field, out, rhs)
+        else:
             out[...] = 0.0
-        r = rhs - self._apply(field, out) if warm else rhs.copy()
+        r = rhs
         rz_old, iterations, p = 0.0, 0, np.zeros_like(rhs)
         while iterations < MAX_ITERATIONS and self.norm(r) > enough:
             z = self._precondition(field, r)
@@ -173,7 +174,6 @@ class ReferenceBackend(Backend):
             out += step * p
             r -= step * image
             rz_old, iterations = rz, iterations + 1
-        self.residual[...] = r
         return SolveReport(iterations, self.norm(r))
 
     def _precondition(self, field: int, r: Floats) -> Floats:

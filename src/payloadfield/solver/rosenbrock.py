@@ -59,9 +59,8 @@ class Stepper:
         empty, n_stages = State.zeros(plan), self.tableau.n_stages
         self._increments = {name: np.zeros((n_stages, *a.shape)) for name, a in empty.arrays().items()}
         self._value, self._base, self.error = State.zeros(plan), State.zeros(plan), State.zeros(plan)
-        self._rates = np.zeros_like(empty.fields)
         self._field_rhs = np.zeros_like(empty.fields)
-        self._rhs, self._extra, self._shift = (np.zeros(plan.n_open) for _ in range(3))
+        self._rhs, self._extra = np.zeros(plan.n_open), np.zeros(plan.n_open)
         self._allocate_cells()
         self._allocate_bath()
 
@@ -175,7 +174,7 @@ class Stepper:
         enough = BORDER_RESIDUAL * self.backend.norm(self._rhs)
         self.backend.solve(field, self._rhs, self._border[field], enough, warm=True)
         self._border_dot[field] = self._bath_dot(field, self._border[field])
-        self._border_residual[field] = self.backend.pocket_sums(field, self.backend.residual)
+        self._border_residual[field] = self.backend.pocket_sums(field, self._rhs)
 
     def _bath_dot(self, field: int, value: _Floats) -> float:
         """sum g_bath u."""
@@ -223,7 +222,7 @@ class Stepper:
     def _evaluate(self, stage: int) -> None:
         """Right-hand sides of fields, cells and bath at the stage's value, with the history of earlier stages."""
         plan, backend, value = self.plan, self.backend, self._value
-        self.code.voxel_rates(value.fields, plan.parameters, plan.capacity, plan.capacity_index, self._rates)
+        self.code.voxel_rates(value.fields, plan.parameters, plan.capacity, plan.capacity_index, self._field_rhs)
         if self._has_cells:
             arguments = self._cell_arguments(value.fields, value.states)
             self.code.cell_rates(*arguments, self._cell_rates, self._entry_source)
@@ -231,7 +230,6 @@ class Stepper:
         for field in range(plan.n_fields):
             rhs, terms = self._field_rhs[field], self._increments["fields"][:stage, field]
             backend.stage_rhs(field, value.fields[field], float(value.bath[field]), terms, self._history, rhs)
-            rhs += self._rates[field]
             if field in self._exchanged:
                 backend.gather(self._entry_source[self._exchanged[field]], 1.0 / AVOGADRO_NM_UM3, rhs)
         if self._finite:
@@ -255,11 +253,11 @@ class Stepper:
         sums, bath_sums = self._sweep(group, increments, bath)
         shifts, bath_shifts = system.solve(sums, bath_sums)
         for field, shift, bath_shift in zip(group, shifts, bath_shifts, strict=True):
-            self._shift[...] = 0.0
-            self.backend.shift_pockets(field, shift, self._shift)
-            increments[field] += self._shift
+            if len(group) > 1:
+                self._absorb(field, increments[field], -1.0)
+            self.backend.shift_pockets(field, shift, increments[field])
             bath[field] += bath_shift
-            self._absorb(field, self._shift, 1.0)
+            self._absorb(field, increments[field], 1.0)
 
     def _sweep(
         self, group: tuple[int, ...], increments: _Floats, bath: _Floats
@@ -273,7 +271,8 @@ class Stepper:
                 if sweep:
                     self._absorb(field, increments[field], -1.0)
                 sums.append(self._solve_field(field, increments, bath, warm=sweep > 0))
-                self._absorb(field, increments[field], 1.0)
+                if loop:
+                    self._absorb(field, increments[field], 1.0)
         if loop:
             sums = [self._residual_sums(field, increments) for field in group]
             sums = [s + bath[f] * self._bath_pockets(f) for f, s in zip(group, sums, strict=True)]
@@ -309,7 +308,7 @@ class Stepper:
         self._iterations += report.iterations
         if report.residual > enough:
             self._worst = max(self._worst, report.residual / self._largest_rhs[field])
-        sums = self.backend.pocket_sums(field, self.backend.residual)
+        sums = self.backend.pocket_sums(field, self._rhs)
         if self._border is not None:
             right = self._bath_right(field, bath) + self._bath_dot(field, out)
             bath[field] = right / (self._bath_diagonal[field] - self._border_dot[field])
@@ -328,8 +327,8 @@ class Stepper:
         self._absorb(field, increments[field], -1.0)
         self._load_rhs(field, increments)
         self._absorb(field, increments[field], 1.0)
-        self.backend.compute_residual(field, self._rhs, increments[field])
-        return self.backend.pocket_sums(field, self.backend.residual)
+        self.backend.subtract_image(field, increments[field], self._rhs)
+        return self.backend.pocket_sums(field, self._rhs)
 
     def _bath_right(self, field: int, bath: _Floats) -> float:
         """Right-hand side of the bath's equation of a field, with the couplings to other fields of the bath."""

@@ -54,7 +54,7 @@ class CompiledBackend(Backend):
         self._inverse: list[NDArray[Any]] = [np.zeros(sizes[int(g)], dtype) for g in plan.group_of_field]
         self._cycle: list[NDArray[Any]] = [np.zeros(max(sizes), dtype) for _ in range(3)]
         self._work = np.zeros(max(sizes))
-        self.residual, self._p, self._image = (np.zeros(n) for _ in range(3))
+        self._p, self._image = np.zeros(n), np.zeros(n)
         self._partial = np.zeros(max(n // blocks.BLOCK + 1, max(int(levels.chunk_start[1]) for levels in self._levels)))
         self._capacity_sum = np.array([plan.field_capacity(f).sum() for f in range(plan.n_fields)])
 
@@ -160,23 +160,22 @@ class CompiledBackend(Backend):
         """See Backend."""
         return self.pocket_sums(field, self._zeroth[field])
 
-    def compute_residual(self, field: int, rhs: Floats, value: Floats) -> None:
+    def subtract_image(self, field: int, value: Floats, rhs: Floats) -> None:
         """See Backend."""
         plan, group = self.plan, self._group(field)
         self._ops.residual(
             self._levels[group], plan.diffusivity[field],
-            self._zeroth[field], rhs, value, self.residual,
+            self._zeroth[field], value, self._image, rhs,
         )  # fmt: skip
 
     def solve(self, field: int, rhs: Floats, out: Floats, enough: float, *, warm: bool = False) -> SolveReport:
         """See Backend."""
         if warm:
-            self.compute_residual(field, rhs, out)
+            self.subtract_image(field, out, rhs)
         else:
             out[...] = 0.0
-            self.residual[...] = rhs
         iterations, size = self._solve(
-            self._levels[self._group(field)], self.plan.diffusivity[field], self._zeroth[field], out, self.residual,
+            self._levels[self._group(field)], self.plan.diffusivity[field], self._zeroth[field], out, rhs,
             self._p, self._image, self._partial, self._inverse[field], self._weights, *self._cycle, MAX_ITERATIONS,
             enough,
         )  # fmt: skip

@@ -123,15 +123,15 @@ def make_operations(parallel: bool):
             stencil.divergence(levels.chunks[k], levels.chunks[k + 1], levels.segments, levels.g, D, value, out)
 
     @njit(parallel=parallel, **_OPTIONS)
-    def residual(levels, D, zeroth, rhs, value, out):
+    def residual(levels, D, zeroth, value, image, rhs):
         if parallel:
             pass
         n = out.size
         for k in prange(levels.chunk_start[1] - 1):
-            stencil.apply(levels.chunks[k], levels.chunks[k + 1], levels.segments, levels.g, D, zeroth, value, out)
+            stencil.apply(levels.chunks[k], levels.chunks[k + 1], levels.segments, levels.g, D, zeroth, value, image)
         for k in prange(_n_blocks(n)):
             for i in range(k * BLOCK, min(n, (k + 1) * BLOCK)):
-                out[i] = rhs[i] - out[i]
+                rhs[i] -= image[i]
 
     return SimpleNamespace(
         dot=dot, total=total, weighted_square=weighted_square, combine=combine, stage_rhs=stage_rhs, residual=residual

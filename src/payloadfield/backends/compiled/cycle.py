@@ -30,12 +30,13 @@ def make_cycle(parallel: bool):
         """One weighted Jacobi step on one level."""
         first, last = levels.chunk_start[level], levels.chunk_start[level + 1] - 1
         lo, hi = levels.offset[level], levels.offset[level + 1]
-        g, inv, bl, xl, ol = levels.g[:, lo:hi], inverse[lo:hi], b[lo:hi], x[lo:hi], out[lo:hi]
+        inv, bl, xl, ol = inverse[lo:hi], b[lo:hi], x[lo:hi], out[lo:hi]
+        chunks, segments, g = levels.chunks, levels.segments, levels.g
         if parallel and last - first > 1:
             for k in prange(first, last):
-                stencil.smooth(levels.chunks[k], levels.chunks[k + 1], levels.segments, g, inv, weight, bl, xl, ol)
+                stencil.smooth(chunks[k], chunks[k + 1], segments, g, lo, inv, weight, bl, xl, ol)
         else:
-            stencil.smooth(levels.chunks[first], levels.chunks[last], levels.segments, g, inv, weight, bl, xl, ol)
+            stencil.smooth(chunks[first], chunks[last], segments, g, lo, inv, weight, bl, xl, ol)
         rows.smooth_extras(levels.extra_start[level], levels.extra_start[level + 1], levels.extra_node,
                            levels.extra_neighbour, levels.extra_g, inv, weight, xl, ol)  # fmt: skip
 
@@ -44,12 +45,13 @@ def make_cycle(parallel: bool):
         """b - A x on one level."""
         first, last = levels.chunk_start[level], levels.chunk_start[level + 1] - 1
         lo, hi = levels.offset[level], levels.offset[level + 1]
-        g, inv, bl, xl, ol = levels.g[:, lo:hi], inverse[lo:hi], b[lo:hi], x[lo:hi], out[lo:hi]
+        inv, bl, xl, ol = inverse[lo:hi], b[lo:hi], x[lo:hi], out[lo:hi]
+        chunks, segments, g = levels.chunks, levels.segments, levels.g
         if parallel and last - first > 1:
             for k in prange(first, last):
-                stencil.residual(levels.chunks[k], levels.chunks[k + 1], levels.segments, g, inv, bl, xl, ol)
+                stencil.residual(chunks[k], chunks[k + 1], segments, g, lo, inv, bl, xl, ol)
         else:
-            stencil.residual(levels.chunks[first], levels.chunks[last], levels.segments, g, inv, bl, xl, ol)
+            stencil.residual(chunks[first], chunks[last], segments, g, lo, inv, bl, xl, ol)
         rows.residual_extras(levels.extra_start[level], levels.extra_start[level + 1], levels.extra_node,
                              levels.extra_neighbour, levels.extra_g, xl, ol)  # fmt: skip
 

@@ -1,7 +1,8 @@
 """Stencil kernels over segments: one equation each, compiled by Numba.
 
 g: (6, n) face conductances per direction [um]; D: diffusivity [um^2/s]. Indices are unsigned so that Numba adds no
-wrap-around test, which would keep the loops from vectorising; see segments.py for what a segment is.
+wrap-around test, which would keep the loops from vectorising; see segments.py for what a segment is. base: node of g
+at which a level starts.
 """
 # mypy: disable-error-code="no-untyped-def"
 
@@ -76,9 +77,9 @@ def apply_dot(lo, hi, segments, g, D, zeroth, u, out):
 
 
 @njit(**_OPTIONS)
-def smooth(lo, hi, segments, g, inverse, weight, b, x, out):
+def smooth(lo, hi, segments, g, base, inverse, weight, b, x, out):
     """out = x + weight (b - A x) / diagonal = (1 - weight) x + weight (b + sum_j g_ij x_j) * inverse diagonal."""
-    g0, g1, g2, g3, g4, g5 = g[0], g[1], g[2], g[3], g[4], g[5]
+    g0, g1, g2, g3, g4, g5 = g[0][base:], g[1][base:], g[2][base:], g[3][base:], g[4][base:], g[5][base:]
     keep = b.dtype.type(1.0) - weight
     for s in range(lo, hi):
         a, e = segments[s, 0], segments[s, 1]
@@ -94,9 +95,9 @@ def smooth(lo, hi, segments, g, inverse, weight, b, x, out):
 
 
 @njit(**_OPTIONS)
-def residual(lo, hi, segments, g, inverse, b, x, out):
+def residual(lo, hi, segments, g, base, inverse, b, x, out):
     """out = b - A x = b + sum_j g_ij x_j - x / inverse diagonal."""
-    g0, g1, g2, g3, g4, g5 = g[0], g[1], g[2], g[3], g[4], g[5]
+    g0, g1, g2, g3, g4, g5 = g[0][base:], g[1][base:], g[2][base:], g[3][base:], g[4][base:], g[5][base:]
     for s in range(lo, hi):
         a, e = segments[s, 0], segments[s, 1]
         xm, xp, ym, yp, zm, zp = (

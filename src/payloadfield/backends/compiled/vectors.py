@@ -75,21 +75,18 @@ def weighted_square(lo, hi, capacity, error, old, new, floor):
 
 @njit(**_OPTIONS)
 def accumulate(lo, hi, capacity, terms, coefficients, out):
-    """out = C sum_k coefficients[k] terms[k]; at most three terms, the earlier stages of a step."""
+    """out += C sum_k coefficients[k] terms[k]; at most three terms, the earlier stages of a step."""
     k = terms.shape[0]
-    if k == 0:
+    if k == 1:
         for i in range(lo, hi):
-            out[i] = 0.0
-    elif k == 1:
-        for i in range(lo, hi):
-            out[i] = capacity[i] * (coefficients[0] * terms[0, i])
+            out[i] += capacity[i] * (coefficients[0] * terms[0, i])
     elif k == 2:
         for i in range(lo, hi):
-            out[i] = capacity[i] * (coefficients[0] * terms[0, i] + coefficients[1] * terms[1, i])
-    else:
+            out[i] += capacity[i] * (coefficients[0] * terms[0, i] + coefficients[1] * terms[1, i])
+    elif k == 3:
         for i in range(lo, hi):
             history = coefficients[0] * terms[0, i] + coefficients[1] * terms[1, i] + coefficients[2] * terms[2, i]
-            out[i] = capacity[i] * history
+            out[i] += capacity[i] * history
 
 
 @njit(**_OPTIONS)
