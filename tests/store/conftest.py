@@ -1,13 +1,7 @@
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from fakes import FakeSimulation, make_study
+from tests.store.fakes import FakeSimulation, make_study
 
 from payloadfield.store.runner import execute, start_run
 

@@ -129,6 +129,10 @@ class FakeSimulation:
             rejected=0, balance={"payload": float("nan")}, outputs=self.outputs_now(), event=None,
         )  # fmt: skip
 
+    @property
+    def time(self):
+        return self.state.time
+
     def outputs_now(self):
         due = [i for i, t in enumerate(self.study.output.times) if i >= self.next_output and t <= self.state.time]
         self.next_output += len(due)

@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from fakes import FakeSimulation, make_study
+from tests.store.fakes import FakeSimulation, make_study
 
 import payloadfield.store.runner as runner
 from payloadfield.errors import RunError
@@ -18,7 +18,7 @@ from payloadfield.store.checkpoint import Checkpoint, checkpoint_bytes, read_che
 from payloadfield.store.interrupt import StopRequest
 from payloadfield.store.reader import open_run
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -129,8 +129,8 @@ def test_a_checkpoint_keeps_every_bit_and_every_type(tmp_path):
 def test_a_run_killed_while_writing_leaves_its_snapshots_readable_and_goes_on(tmp_path, finished, stand_in):
     code = f"""
         import sys, time
-        sys.path.insert(0, {str(HERE)!r})
-        from fakes import FakeSimulation, make_study
+        sys.path.insert(0, {str(ROOT)!r})
+        from tests.store.fakes import FakeSimulation, make_study
         from payloadfield.store import files
         from payloadfield.store.runner import execute, start_run
         write = files.os.fsync

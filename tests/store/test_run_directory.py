@@ -6,7 +6,7 @@ import math
 import h5py
 import numpy as np
 import pytest
-from fakes import DURATION, SHAPE, FakeSimulation, make_study
+from tests.store.fakes import DURATION, SHAPE, FakeSimulation, make_study
 
 from payloadfield.errors import ResourceError, RunError, SolverError
 from payloadfield.store import files, layout
@@ -165,12 +165,14 @@ def test_a_full_disk_is_refused_with_path_and_need_and_keeps_the_last_good_state
 
     monkeypatch.setattr(files, "_write_synced", full)
     sim, writer = run_into(tmp_path / "run", study)
-    with pytest.raises(ResourceError, match=r"000003\.vtkhdf: the disk is full: \S+ kB needed"):
+    with pytest.raises(ResourceError, match=r"000003\.vtkhdf: the disk is full \(.*\): \S+ kB needed"):
         execute(sim, writer)
     run = open_run(tmp_path / "run")
     assert run.state == "failed" and "disk is full" in run.manifest["reason"]
     assert run.indices == [0, 1, 2]
     assert np.isfinite(run.field("adc", 2)[2]).all()
+    assert np.array_equal(run.newest("payload_exposure"), run.cell_series("payload_exposure")[2])
+    assert (run.newest("payload_exposure") > run.cells["payload_exposure"]).all()  # the table is of the checkpoint
     assert not list((tmp_path / "run").rglob("*.part"))
     assert h5py.is_hdf5(tmp_path / "run" / layout.CHECKPOINT)
 
@@ -254,4 +256,4 @@ def test_a_stop_request_leaves_a_checkpoint_at_the_step_it_came(tmp_path):
 
     assert execute(sim, writer, observer=StopsAt20(), stop=stop) == "interrupted"
     with h5py.File(tmp_path / "run" / layout.CHECKPOINT) as file:
-        assert file.attrs["steps"] == 20 and file.attrs["time"] == sim.state.time
+        assert file.attrs["steps"] == 20 and file.attrs["time"] == sim.time

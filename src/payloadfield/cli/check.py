@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from payloadfield.study import Study
 
 
-@click.command(epilog="Example: payloadfield check seeds/t-dxd-scaffold/study.toml --set solver.rtol=1e-3")
+@click.command(
+    short_help="Show what a study means and what it will take.",
+    epilog="Example: payloadfield check seeds/t-dxd-scaffold/study.toml --set solver.rtol=1e-3",
+)
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a value of the study; repeatable."
@@ -36,7 +39,7 @@ def check(study: Path, overrides: tuple[str, ...], as_json: bool) -> None:
 
 def describe_study(study: Study) -> dict[str, Any]:
     """What a study means, as plain data."""
-    from payloadfield.cli.estimate import estimate_run
+    from payloadfield.store.estimate import estimate_run
 
     return {
         "title": study.title,

@@ -9,7 +9,7 @@ import click
 from payloadfield.cli.output import json_option
 
 
-@click.command(epilog="Example: payloadfield devices --json")
+@click.command(short_help="Show what this machine can compute on.", epilog="Example: payloadfield devices --json")
 @json_option
 def devices(as_json: bool) -> None:
     """Show the processors and GPUs that payloadfield can use here, and why it cannot use the others."""

@@ -11,7 +11,9 @@ from payloadfield.cli.output import json_option
 _SUFFIX = {"csv": "-csv", "npz": ".npz", "hdf5": ".h5", "h5ad": ".h5ad"}
 
 
-@click.command(epilog="Example: payloadfield export my-run --to csv -o tables")
+@click.command(
+    short_help="Write a run as csv, npz, hdf5 or h5ad.", epilog="Example: payloadfield export my-run --to csv -o tables"
+)
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--to", "format_name", type=click.Choice(list(_SUFFIX)), required=True, help="Format to write.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File or folder to make.  [default: beside RUN]")

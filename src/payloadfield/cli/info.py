@@ -9,7 +9,7 @@ import click
 from payloadfield.cli.output import json_option
 
 
-@click.command(epilog="Example: payloadfield info my-run --json")
+@click.command(short_help="Show what a run directory holds.", epilog="Example: payloadfield info my-run --json")
 @click.argument("run", type=click.Path(path_type=Path))
 @json_option
 def info(run: Path, as_json: bool) -> None:

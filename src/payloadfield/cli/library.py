@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from payloadfield.library import ValueRow
 
 
-@click.group(epilog="Example: payloadfield library show T-DXd")
+@click.group(
+    short_help="Look up molecules, cell types and materials.", epilog="Example: payloadfield library show T-DXd"
+)
 def library() -> None:
     """Look up molecules, cell types and materials: value, unit, range, grade and source."""
 

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from payloadfield.mechanism import Mechanism
 
 
-@click.group(epilog="Example: payloadfield mechanism show adc")
+@click.group(
+    short_help="Show reactions and the code made from them.", epilog="Example: payloadfield mechanism show adc"
+)
 def mechanism() -> None:
     """Look at mechanisms: the built-in ones, or a file of your own."""
 

@@ -9,7 +9,10 @@ import click
 from payloadfield.cli.output import json_option
 
 
-@click.command(epilog="Example: payloadfield plot my-run --at '1 h' --at '24 h' --field payload --axis y")
+@click.command(
+    short_help="Draw the fields, cells and balance of a run.",
+    epilog="Example: payloadfield plot my-run --at '1 h' --at '24 h' --field payload --axis y",
+)
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Folder for the PNG files.  [default: RUN/figures]"

@@ -95,6 +95,9 @@ def run_program(arguments: list[str] | None = None) -> int:
     except PayloadfieldError as error:
         click.echo(f"Error: {error}", err=True)
         return REFUSED
+    except MemoryError as error:
+        click.echo(f"Error: not enough memory ({error}). Coarsen grid.voxel or shrink grid.size.", err=True)
+        return REFUSED
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         return INTERRUPTED

@@ -6,8 +6,8 @@ import logging
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from payloadfield.cli.estimate import expected_effort
 from payloadfield.cli.output import duration, make_console
+from payloadfield.store.estimate import expected_effort
 from payloadfield.store.runner import Observer
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class ProgressLine(Observer):
         study = sim.study
         self._effort = expected_effort(study)
         self._began = 0.0
+        self._shown = 0.0 if self._is_live else monotonic()
 
     def step(self, sim: Simulation, record: StepRecord) -> None:
         """Renew the line, not too often; the first step, which may compile, is left out of the time left."""

@@ -10,7 +10,7 @@ from payloadfield.cli.output import json_option
 from payloadfield.cli.run import BACKENDS
 
 
-@click.command(epilog="Example: payloadfield resume my-run")
+@click.command(short_help="Go on with an interrupted run.", epilog="Example: payloadfield resume my-run")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--backend", type=click.Choice(BACKENDS), help="Where to compute.  [default: as the run began]")
 @click.option("--until", metavar="TIME", help="Stop at this model time, such as '48 h'.")

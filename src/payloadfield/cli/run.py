@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 BACKENDS = ("auto", "numpy", "numba", "cupy")
 
 
-@click.command(epilog="Example: payloadfield run study.toml -o my-run --set 'grid.voxel=\"20 um\"'")
+@click.command(
+    short_help="Solve a study into a run directory.",
+    epilog="Example: payloadfield run study.toml -o my-run --set 'grid.voxel=\"20 um\"'",
+)
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Run directory to make.")
 @click.option("--backend", type=click.Choice(BACKENDS), default="auto", help="Where to compute.  [default: auto]")
@@ -44,19 +47,21 @@ def run(
 
     Ctrl-C writes a checkpoint and stops; a second Ctrl-C stops at once.
     """
+    if device is not None and backend != "cupy":
+        raise click.UsageError("--device chooses a GPU; it needs --backend cupy.")
     from payloadfield.cli.compiling import announce_compiling
     from payloadfield.cli.progress import show_log_messages
     from payloadfield.solver import Simulation
+    from payloadfield.store.estimate import refuse_too_large
     from payloadfield.store.runner import start_run
     from payloadfield.store.writer import refuse_existing
     from payloadfield.study import load_study
 
-    if device is not None and backend != "cupy":
-        raise click.UsageError("--device chooses a GPU; it needs --backend cupy.")
     show_log_messages(is_quiet=quiet)
     refuse_existing(output)
     end = parse_time(until)
     resolved = load_study(study, overrides)
+    refuse_too_large(resolved)
     announce_compiling(resolved, backend)
     sim = Simulation(resolved, backend=backend)
     command = ["payloadfield", *sys.argv[1:]]

@@ -9,7 +9,10 @@ import click
 from payloadfield.cli.output import json_option
 
 
-@click.group(epilog="Example: payloadfield seeds copy t-dxd-scaffold my-study")
+@click.group(
+    short_help="List, show or copy the studies that come with the package.",
+    epilog="Example: payloadfield seeds copy t-dxd-scaffold my-study",
+)
 def seeds() -> None:
     """Look at, or start from, the studies from the literature that come with the package."""
 

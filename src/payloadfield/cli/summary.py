@@ -49,14 +49,14 @@ def cells_per_type(run: Run) -> dict[str, int]:
 
 
 def exposure_per_type(run: Run) -> list[dict[str, Any]]:
-    """Median and quartiles of every exposure over the cells of each type, at the newest checkpoint."""
+    """Median and quartiles of every exposure over the cells of each type, at the newest output or checkpoint."""
     import numpy as np
 
     rows = []
     for name in run.manifest["exposures"]:
         unit, divisor = _SHOWN_UNITS.get(run.cells.units[name], (run.cells.units[name], 1.0))
         for cell_type, n_cells in cells_per_type(run).items():
-            values = run.cells[name][run.cells["type"] == cell_type] / divisor
+            values = run.newest(name)[run.cells["type"] == cell_type] / divisor
             lower, median, upper = (float(value) for value in np.percentile(values, _QUARTILES))
             rows.append(
                 {
@@ -88,9 +88,9 @@ def print_summary(run: Run) -> None:
 
 def _headline(facts: dict[str, Any]) -> list[str]:
     reached = f"{duration(facts['time_reached_s'])} of {duration(facts['duration_s'])}"
-    reason = f" ({facts['reason']})" if facts["reason"] else ""
     cells = ", ".join(f"{amount:,} {name}" for name, amount in facts["n_cells"].items())
-    lines = [f"{facts['title']}: {facts['state']}{reason}, {reached}"]
+    lines = [f"{facts['title']}: {facts['state']}, {reached}"]
+    lines += [f"Reason: {facts['reason']}"] if facts["reason"] else []
     return [*lines, f"Cells: {cells}", ""] if cells else [*lines, ""]
 
 
@@ -111,13 +111,16 @@ def _exposure_table(facts: dict[str, Any]) -> Any:
 
 
 def _balance_table(facts: dict[str, Any]) -> Any:
-    names = ("initial", "dosed", "entered", "left", "washed", "in_fields", "in_cells", "in_bath", "lost")
+    """Every column of the ledger that is not zero throughout, and how well the sum closes."""
+    balance = facts["balance"]
+    names = [name for name in next(iter(balance.values())) if not name.endswith("defect")]
+    names = [name for name in names if any(row[name] for row in balance.values())]
     rows = [
         (moiety, *(number(row[name]) for name in names), f"{row['relative_defect']:.1e}")
-        for moiety, row in facts["balance"].items()
+        for moiety, row in balance.items()
     ]
     columns = ("moiety", *(name.replace("_", " ") for name in names), "relative defect")
-    return make_table("Balance [molecules]", columns, rows, right=range(1, 10))
+    return make_table("Balance [molecules]", columns, rows, right=range(1, len(columns)))
 
 
 def _closing_lines(run: Run, facts: dict[str, Any]) -> list[str]:

@@ -17,7 +17,7 @@ _PLACES = ("in_fields", "in_cells", "in_bath", "lost")
 
 def draw_courses(run: Run) -> Figure:
     """Figure with a panel for every kept state and exposure, and one for each moiety's whereabouts."""
-    names, moieties = list(run.series.cells), list(run.series.ledger)
+    names, moieties = list(run.series.cells) if run.cells.n_rows else [], list(run.series.ledger)
     n_panels = len(names) + len(moieties)
     n_columns = min(_COLUMNS, n_panels)
     n_rows = -(-n_panels // n_columns)
@@ -57,6 +57,6 @@ def _draw_moiety(axes: Any, run: Run, moiety: str) -> None:
     if places:
         labels = [readable(place) for place in places]
         axes.stackplot(run.times / 3600, amounts, labels=labels, colors=COLOURS[: len(places)], alpha=0.85, linewidth=0)
-        axes.legend(fontsize=8, frameon=False)
+        axes.legend(fontsize=8, framealpha=0.8)
     axes.set_title(f"where the {readable(moiety)} is", fontsize=9)
     axes.set_ylabel("[molecules]")

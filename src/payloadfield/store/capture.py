@@ -21,7 +21,7 @@ def take_snapshot(sim: Simulation, index: int) -> Snapshot:
     states = kept_states(study)
     return Snapshot(
         index=index,
-        time=float(sim.state.time),
+        time=float(sim.time),
         frame=study_frame(study),
         fields={name: np.asarray(sim.field_on_grid(name), dtype=np.float32) for name in study.output.fields},
         cells={name: np.array(sim.cell_state(name)) for name in states},

@@ -53,9 +53,10 @@ def stack_series(snapshots: Sequence[Snapshot]) -> CellSeries:
     )
 
 
-def write_exposure(directory: Path, cells: Table, series: CellSeries) -> None:
-    """Replace exposure.h5 by this table of the cells and these time series."""
+def write_exposure(directory: Path, cells: Table, time: float, series: CellSeries) -> None:
+    """Replace exposure.h5 by this table of the cells at `time` [s] and these time series."""
     with memory_file() as (file, image):
+        file.attrs["time_s"] = time
         group = file.create_group("cells", track_order=True)
         for name, column in cells.items():
             put(group, name, column, cells.units[name])
@@ -68,6 +69,12 @@ def read_cells(directory: Path) -> Table:
     with opened(directory / EXPOSURE) as file:
         columns = {name: read_array(item) for name, item in file["cells"].items()}
         return Table(columns, {name: text(item.attrs["units"]) for name, item in file["cells"].items()})
+
+
+def read_cells_time(directory: Path) -> float:
+    """Model time of the per-cell table [s]."""
+    with opened(directory / EXPOSURE) as file:
+        return float(file.attrs["time_s"])
 
 
 def read_series(directory: Path) -> CellSeries:

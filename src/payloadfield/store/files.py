@@ -41,9 +41,9 @@ def refusing_bad_disk(path: Path, need: int) -> Iterator[None]:
         if error.errno not in _FULL:
             raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
         raise ResourceError(
-            f"{path}: the disk is full: {format_bytes(need)} needed, {_free_text(path)} free. The files written "
-            "before are kept; free some space and go on with `payloadfield resume`, or choose another disk, fewer "
-            "output times, or fewer output fields"
+            f"{path}: the disk is full ({error.strerror}): {format_bytes(need)} needed, {_free_text(path)} free. "
+            "What was written before is whole. Free some space and go on with `payloadfield resume`, or start again "
+            "on another disk, with fewer output times or fewer output fields"
         ) from error
 
 

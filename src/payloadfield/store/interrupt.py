@@ -35,6 +35,7 @@ def listening(
     def handle(number: int, frame: FrameType | None) -> None:
         if request.is_set:
             on_second()
+            return
         request.is_set = True
         on_first()
 

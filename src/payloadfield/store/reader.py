@@ -12,7 +12,7 @@ import numpy as np
 
 from payloadfield.errors import RunError
 from payloadfield.store import layout
-from payloadfield.store.exposure import CellSeries, gather_series, read_cells, read_series
+from payloadfield.store.exposure import CellSeries, gather_series, read_cells, read_cells_time, read_series
 from payloadfield.store.hdf5 import opened, read_array, text
 from payloadfield.store.manifest import is_alive, read_manifest
 from payloadfield.store.snapshot import Frame, field_names, read_frame, read_time
@@ -113,6 +113,16 @@ class Run:
     def cells(self) -> Table:
         """One row a cell: type, position, parameters, and states and exposures at the newest checkpoint."""
         return read_cells(self.directory)
+
+    @cached_property
+    def cells_time(self) -> float:
+        """Model time of `cells` [s]."""
+        return read_cells_time(self.directory)
+
+    def newest(self, name: str) -> np.ndarray:
+        """One state or exposure of every cell at the newest output or checkpoint (n_cell,), whichever is later."""
+        is_later = len(self.times) > 0 and self.times[-1] > self.cells_time
+        return self.cell_series(name)[-1] if is_later else self.cells[name]
 
     @cached_property
     def series(self) -> CellSeries:

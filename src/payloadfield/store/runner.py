@@ -17,6 +17,7 @@ from payloadfield.store import layout
 from payloadfield.store.capture import cell_table, take_snapshot
 from payloadfield.store.checkpoint import Checkpoint, read_checkpoint
 from payloadfield.store.digest import study_digest
+from payloadfield.store.estimate import refuse_too_large
 from payloadfield.store.interrupt import StopRequest
 from payloadfield.store.manifest import claim, is_alive, make_manifest, read_manifest, write_manifest
 from payloadfield.store.writer import RunWriter, create_run
@@ -125,6 +126,7 @@ def resume_run(directory: str | Path, *, backend: str | None = None) -> tuple[Si
         raise RunError(
             f"{path / layout.STUDY}: this study differs from the one that the checkpoint belongs to; start a new run"
         )
+    refuse_too_large(study)
     sim = Simulation(study, backend=backend or manifest["backend"])
     sim.restore(dict(checkpoint.solver))
     claim(manifest)
@@ -161,7 +163,7 @@ class _Leg:
             if monotonic() - self.saved > self.sim.study.output.checkpoint_every:
                 self.save()
         self.observer.finish(self.sim)
-        is_done = self.sim.state.time >= self.sim.study.duration
+        is_done = self.sim.time >= self.sim.study.duration
         return self._leave("finished", "") if is_done else self._leave("interrupted", "reached the time asked for")
 
     def save(self) -> None:
@@ -170,7 +172,7 @@ class _Leg:
             solver=_copied(self.sim.checkpoint()),
             steps=self.spent.steps,
             snapshots=self.spent.snapshots,
-            time=float(self.sim.state.time),
+            time=float(self.sim.time),
             cpu_seconds=self.spent.cpu,
             wall_seconds=self.spent.wall,
         )

@@ -10,6 +10,7 @@ import numpy as np
 
 from payloadfield.errors import RunError
 from payloadfield.store.capture import cell_table, take_snapshot
+from payloadfield.store.estimate import refuse_too_large
 from payloadfield.store.exposure import CellSeries, stack_series
 from payloadfield.store.interrupt import listening
 from payloadfield.store.reader import Run, open_run
@@ -85,6 +86,7 @@ def simulate(
     if output is not None:
         refuse_existing(output)
     resolved = load_study(study) if isinstance(study, (str, Path)) else study
+    refuse_too_large(resolved)
     sim = Simulation(resolved, backend=backend)
     if output is None:
         return _in_memory(sim, until, observer or Observer())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -109,17 +109,32 @@ def read_snapshot(directory: Path, index: int, *, fields: bool = True) -> Snapsh
             fields={name: read_array(images[name]) for name in images} if fields else {},
             cells={name: read_array(file["cells"][name]) for name in file["cells"]},
             cell_units={name: text(file["cells"][name].attrs["units"]) for name in file["cells"]},
-            ledger={m: {c: float(group[c][()]) for c in group} for m, group in file["ledger"].items()},
-            bath={name: float(file["bath"][name][()]) for name in file["bath"]},
+            ledger=_read_ledger(file["ledger"]),
+            bath=_read_bath(file["bath"]),
         )
 
 
 def _put_scalars(file: h5py.File, snapshot: Snapshot) -> None:
-    ledger = file.create_group("ledger", track_order=True)
-    for moiety, columns in snapshot.ledger.items():
-        group = ledger.create_group(moiety, track_order=True)
-        for name, value in columns.items():
-            put(group, name, float(value), ledger_unit(name))
-    bath = file.create_group("bath")
-    for name, value in snapshot.bath.items():
-        put(bath, name, float(value), FIELD_UNIT)
+    """Ledger and bath, each as one small dataset whose rows and columns are named in its attributes."""
+    columns = list(next(iter(snapshot.ledger.values()), {}))
+    values = [[float(row[name]) for name in columns] for row in snapshot.ledger.values()]
+    ledger = put(
+        file, "ledger", np.reshape(values, (len(snapshot.ledger), len(columns))), "molecules; relative_defect: 1"
+    )
+    ledger.attrs["moieties"], ledger.attrs["columns"] = _names(snapshot.ledger), _names(columns)
+    bath = put(file, "bath", np.asarray([float(value) for value in snapshot.bath.values()]), FIELD_UNIT)
+    bath.attrs["fields"] = _names(snapshot.bath)
+
+
+def _names(names: Iterable[str]) -> np.ndarray:
+    return np.asarray(list(names), dtype=h5py.string_dtype())
+
+
+def _read_ledger(table: h5py.Dataset) -> dict[str, dict[str, float]]:
+    columns = [text(name) for name in table.attrs["columns"]]
+    rows = zip(table.attrs["moieties"], table[()].tolist(), strict=True)
+    return {text(moiety): dict(zip(columns, row, strict=True)) for moiety, row in rows}
+
+
+def _read_bath(values: h5py.Dataset) -> dict[str, float]:
+    return {text(name): value for name, value in zip(values.attrs["fields"], values[()].tolist(), strict=True)}

@@ -148,7 +148,7 @@ class RunWriter:
 
     def _write_checkpoint(self, checkpoint: Checkpoint, cells: Table) -> None:
         write_checkpoint(self.directory, checkpoint_bytes(checkpoint))
-        write_exposure(self.directory, cells, gather_series(self.directory))
+        write_exposure(self.directory, cells, checkpoint.time, gather_series(self.directory))
         self.manifest.update(
             time_reached_s=checkpoint.time,
             cpu_seconds=checkpoint.cpu_seconds,

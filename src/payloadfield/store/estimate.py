@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from payloadfield.cli.effort import Effort
+from payloadfield.errors import ResourceError
+from payloadfield.store.effort import Effort
+from payloadfield.store.files import format_bytes
 
 if TYPE_CHECKING:
     from payloadfield.study import Study
 
 _BASE_MEMORY = 0.35e9  # bytes: the interpreter with NumPy, SciPy and Numba
+_MEMORY_PER_VOXEL = 100.0  # bytes per voxel, open or not: labels, fractions, apertures, distances
 _MEMORY_PER_VALUE = 250.0  # bytes per open voxel and field: the bound that the solver is held to
 _MEMORY_PER_STATE = 200.0  # bytes per cell and state: state, stages, factors
 _SNAPSHOT_VALUE = 3.7  # bytes per open voxel and field of a snapshot: single precision, compressed
@@ -40,7 +43,10 @@ def estimate_run(study: Study) -> Estimate:
     checkpoints = 2 * _EXACT_VALUE * (n_values + n_states)
     n_steps = expected_effort(study).steps(study.duration)
     return Estimate(
-        memory=_BASE_MEMORY + _MEMORY_PER_VALUE * n_values + _MEMORY_PER_STATE * n_states,
+        memory=_BASE_MEMORY
+        + _MEMORY_PER_VOXEL * study.geometry.label.size
+        + _MEMORY_PER_VALUE * n_values
+        + _MEMORY_PER_STATE * n_states,
         disk=len(study.output.times) * per_output + checkpoints,
         n_steps=n_steps,
         seconds=n_steps * (_SECONDS_PER_VALUE * n_values + _SECONDS_PER_STATE * n_states),
@@ -52,3 +58,15 @@ def expected_effort(study: Study) -> Effort:
     longest = min((b - a for a, b in pairwise(study.output.times)), default=study.duration)
     events = [event.time for event in study.schedule]
     return Effort(events, study.duration, first_step=study.solver.first_step, longest=longest)
+
+
+def refuse_too_large(study: Study) -> None:
+    """Raise ResourceError where this machine has less free memory than the study needs, before anything is built."""
+    import psutil
+
+    need, free = estimate_run(study).memory, psutil.virtual_memory().available
+    if need > free:
+        raise ResourceError(
+            f"{study.title}: about {format_bytes(need)} of memory needed, {format_bytes(free)} free. "
+            "Coarsen grid.voxel, shrink grid.size, or use a machine with more memory; see `payloadfield check`"
+        )

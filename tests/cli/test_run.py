@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from tests.cli.conftest import STUDY
+
+import payloadfield
+from payloadfield.store import layout
+
+
+def test_a_run_prints_exposure_balance_cost_and_files(call, tmp_path):
+    outcome = call("run", STUDY, "-o", tmp_path / "run", "--backend", "numpy")
+    assert outcome.code == 0
+    for words in ("payload_exposure [nM h]", "SK-BR-3", "median", "antibody", "steps", "assumed", "series.vtkhdf"):
+        assert words in outcome.out
+
+
+def test_json_of_a_run_and_of_info_agree_and_the_books_close(call, tmp_path):
+    outcome = call("run", STUDY, "-o", tmp_path / "run", "--backend", "numpy", "-q", "--json")
+    made = json.loads(outcome.out, parse_constant=pytest.fail)
+    told = json.loads(call("info", tmp_path / "run", "--json").out, parse_constant=pytest.fail)
+    assert made["state"] == told["state"] == "finished"
+    assert made["exposure"] == told["exposure"] and len(told["times_s"]) == 25
+    assert 0 < made["n_assumed"] < made["n_inputs"]
+    for line in made["balance"].values():
+        assert abs(line["relative_defect"]) < 1e-11
+
+
+def test_antigen_positive_cells_are_exposed_more_than_the_others(shared_run):
+    run = payloadfield.open_run(shared_run)
+    exposure, types = run.cells["payload_exposure"], run.cells["type"]
+    assert exposure[types == "SK-BR-3"].min() > exposure[types == "fibroblast"].max() > 0
+
+
+def test_info_names_versions_machine_and_outputs(call, shared_run):
+    shown = call("info", shared_run).out
+    for words in ("Outputs: 25 from 0 s to 12 h", "numpy", "Machine:", "Command: payloadfield"):
+        assert words in shown
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("grid.voxel=10 s", "grid.voxel"),
+        ("cells[0].count=100000", "SK-BR-3"),
+        ("solver.backend=abacus", "solver.backend"),
+        ("mechanism=unheard-of.toml", "unheard-of"),
+    ],
+)
+def test_a_study_that_is_refused_leaves_nothing_and_one_message(change, says, call, tmp_path):
+    outcome = call("run", STUDY, "-o", tmp_path / "run", "--set", change)
+    assert outcome.code == 1
+    assert says in outcome.err and outcome.err.startswith("Error: ") and "Traceback" not in outcome.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_study_that_is_not_there_is_refused(call, tmp_path):
+    outcome = call("check", tmp_path / "no.toml")
+    assert outcome.code == 1 and "no.toml" in outcome.err
+
+
+def test_an_output_that_exists_is_refused_before_the_study_is_read(call, own_run):
+    outcome = call("run", "no-such-study.toml", "-o", own_run)
+    assert outcome.code == 1
+    assert "not empty" in outcome.err and "resume" in outcome.err
+
+
+def test_too_little_memory_is_refused_before_anything_is_built(call, tmp_path, monkeypatch):
+    import psutil
+
+    real = psutil.virtual_memory()
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: real._replace(available=1000))
+    outcome = call("run", STUDY, "-o", tmp_path / "run", "--backend", "numpy")
+    assert outcome.code == 1
+    assert "of memory needed, 1 kB free" in outcome.err and not (tmp_path / "run").exists()
+
+
+def test_a_directory_that_is_no_run_is_refused(call, tmp_path):
+    for verb in (["info"], ["resume"], ["plot"], ["export", "--to", "csv"]):
+        outcome = call(*verb, tmp_path)
+        assert outcome.code == 1 and "not a run directory" in outcome.err
+
+
+def test_until_stops_there_and_resume_goes_on_to_the_end(call, tmp_path):
+    outcome = call("run", STUDY, "-o", tmp_path / "run", "--backend", "numpy", "--until", "4 h", "-q")
+    assert outcome.code == 0 and "payloadfield resume" in outcome.err
+    run = payloadfield.open_run(tmp_path / "run")
+    assert run.state == "interrupted" and run.time_reached == 4 * 3600 and len(run.times) == 9
+    assert call("resume", tmp_path / "run", "-q").code == 0
+    run = payloadfield.open_run(tmp_path / "run")
+    assert run.state == "finished" and len(run.times) == 25
+    again = call("resume", tmp_path / "run")
+    assert again.code == 1 and "nothing to continue" in again.err
+
+
+def test_an_interrupted_run_resumed_is_the_run_uninterrupted_bit_for_bit(shared_run, tmp_path, call):
+    process = start(tmp_path / "run")
+    wait_for(tmp_path / "run" / layout.snapshot_name(2), process)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"payloadfield resume {tmp_path / 'run'}" in err
+    halfway = payloadfield.open_run(tmp_path / "run")
+    assert halfway.state == "interrupted" and halfway.time_reached < 12 * 3600
+    assert call("resume", tmp_path / "run", "-q").code == 0
+    same_results(payloadfield.open_run(shared_run), payloadfield.open_run(tmp_path / "run"))
+
+
+def test_a_killed_run_is_resumed_from_its_last_checkpoint(shared_run, tmp_path, call):
+    process = start(tmp_path / "run")
+    wait_for(tmp_path / "run" / layout.snapshot_name(3), process)
+    process.kill()
+    process.wait()
+    assert payloadfield.open_run(tmp_path / "run").state == "interrupted"
+    assert call("resume", tmp_path / "run", "-q").code == 0
+    same_results(payloadfield.open_run(shared_run), payloadfield.open_run(tmp_path / "run"))
+
+
+def start(output):
+    command = [sys.executable, "-m", "payloadfield", "run", STUDY, "-o", output, "--backend", "numpy"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+
+
+def wait_for(path, process, limit=120.0):
+    began = time.monotonic()
+    while not path.exists():
+        assert process.poll() is None, f"the run ended before it could be stopped: {process.communicate()[1]}"
+        assert time.monotonic() - began < limit
+        time.sleep(0.001)
+
+
+def same_results(first, second):
+    assert first.times.tolist() == second.times.tolist()
+    for index in range(len(first.times)):
+        for name in first.field_names:
+            assert first.field(name, index).tobytes() == second.field(name, index).tobytes()
+    for name in first.cells:
+        assert np.array_equal(first.cells[name], second.cells[name])
+    for name in first.series.cells:
+        assert np.array_equal(first.cell_series(name), second.cell_series(name))
+    logs = [[{**entry, "wall_s": 0} for entry in run.log] for run in (first, second)]
+    assert logs[0] == logs[1]
+
+
+def test_simulate_in_memory_gives_what_the_run_directory_holds(shared_run):
+    result = payloadfield.simulate(STUDY, backend="numpy")
+    run = payloadfield.open_run(shared_run)
+    assert result.times.tolist() == run.times.tolist()
+    assert np.array_equal(result.cells["payload_exposure"], run.cells["payload_exposure"])
+    assert np.array_equal(result.field("adc", 5), run.field("adc", 5), equal_nan=True)
+    assert result.ledger == run.ledger
+
+
+def test_the_study_of_a_run_loads_to_the_same_study_again(shared_run):
+    from payloadfield.store.digest import study_digest
+
+    run = payloadfield.open_run(shared_run)
+    assert study_digest(run.study) == run.manifest["study_digest"] == study_digest(payloadfield.load_study(STUDY))
