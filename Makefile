@@ -20,7 +20,7 @@ help:
 	@echo "make test      run the tests"
 	@echo "make validate  run the long comparisons with independent solutions and with the literature"
 	@echo "make lint      ruff and mypy"
-	@echo "make bench     measure speed; writes benchmarks/results/DATE-*.json (needs a quiet machine)"
+	@echo "make bench     measure speed; writes benchmarks/results/DATE-*.json (needs a quiet machine; FIGURES='main lod' for some)"
 	@echo "make clean     remove the environment, caches and demo output"
 
 $(STAMP): pyproject.toml
@@ -70,8 +70,11 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The peers are optional: where their wheels do not install, the results say so.
 bench: $(STAMP)
-	$(BIN)/python -m benchmarks.run
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[peers]' \
+	    || echo "make: the peers (py-pde, FiPy, sme) did not install; measuring without them" >&2
+	$(BIN)/python -m benchmarks.run $(FIGURES)
 
 clean:
 	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -9,7 +9,9 @@ import numpy as np
 
 from benchmarks.cases import BOX_DECAY, BOX_TIME, CONCENTRATION, DIFFUSIVITY, SPHERE_RADIUS, SPHERE_UPTAKE, BoxCase
 from benchmarks.problem import DOSE, END_TIME, WASH_TIME, Floats, H, Problem, make_problem
+from payloadfield.solver.simulation import Simulation
 from payloadfield.study import Study, load_study
+from payloadfield.units import AVOGADRO_NM_UM3
 
 REFERENCE = Path(__file__).parent / "reference"
 SOLVER = {"backend": "numba", "threads": 1}
@@ -32,8 +34,6 @@ def _write_cells(path: Path, problem: Problem) -> None:
 
 def make_reference_study(problem: Problem | int, rtol: float = 1e-2, **solver: Any) -> Study:
     """The reference problem as a study; cells come out in the order of `problem.cell_voxel`."""
-    from payloadfield.units import AVOGADRO_NM_UM3
-
     problem = make_problem(problem) if isinstance(problem, int) else problem
     molecules = AVOGADRO_NM_UM3 * H**3  # of 1 nM in a voxel
     cell = {"volume": f"{H**3} um^3", "radius": f"{0.4 * H} um"}
@@ -102,6 +102,21 @@ def make_sphere_study(n: int, rtol: float) -> Study:
         )
 
 
+def make_empty_box(n: int) -> Study:
+    """An open box of medium under a bath: the largest grid that a kernel walks over."""
+    return load_study(
+        {
+            "duration": "1 h",
+            "mechanism": str(REFERENCE / "solute.toml"),
+            "grid": _grid(n),
+            "boundary": {"z_high": "bath"},
+            "initial": {"bath": {"c": f"{CONCENTRATION} nM"}},
+            "solver": SOLVER,
+            "output": {"times": []},
+        }
+    )
+
+
 def uptake_of(study: Study) -> Floats:
     """First-order uptake rate that the study's cells make in each voxel [1/s], on the grid."""
     volume = study.cell_parameters[study.mechanism.cell_parameters.index("volume"), 0]
@@ -112,8 +127,6 @@ def uptake_of(study: Study) -> Floats:
 
 def run(study: Study) -> Any:
     """Run to the end without writing anything; returns the simulation."""
-    from payloadfield.solver.simulation import Simulation
-
     simulation = Simulation(study)
     simulation.run()
     return simulation
@@ -121,8 +134,6 @@ def run(study: Study) -> Any:
 
 def run_box(study: Study, case: BoxCase) -> Floats:
     """The closed box from its start; returns the field (n, n, n) [nM]."""
-    from payloadfield.solver.simulation import Simulation
-
     simulation = Simulation(study)
     start = simulation.checkpoint()
     start["state_fields"][0] = case.start.ravel()[simulation.plan.voxel]

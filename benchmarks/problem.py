@@ -96,11 +96,14 @@ def touches(solid: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return near & ~solid
 
 
-def make_problem(n: int = 64, seed: int = 7) -> Problem:
-    """3000 target and 1500 stroma cells at n = 64, in proportion otherwise; four of five on the strands."""
+def make_problem(n: int = 64, seed: int = 7, radius: float = 100.0) -> Problem:
+    """3000 target and 1500 stroma cells at n = 64, in proportion otherwise; four of five on the strands.
+
+    radius: of the strands [um], to vary the solid fraction (0: an empty box, with cells anywhere).
+    """
     scale = (n / 64) ** 3
     n_target, n_stroma = int(3000 * scale), int(1500 * scale)
-    solid = woodpile(n)
+    solid = woodpile(n, radius)
     near = touches(solid)
     on_strands = np.flatnonzero(near)
     elsewhere = np.flatnonzero(~solid & ~near)
