@@ -130,8 +130,7 @@ def make_operations(parallel: bool):
         for k in prange(levels.chunk_start[1] - 1):
             stencil.apply(levels.chunks[k], levels.chunks[k + 1], levels.segments, levels.g, D, zeroth, value, image)
         for k in prange(_n_blocks(n)):
-            for i in range(k * BLOCK, min(n, (k + 1) * BLOCK)):
-                rhs[i] -= image[i]
+            vectors.subtract(k * BLOCK, min(n, (k + 1) * BLOCK), image, rhs)
 
     return SimpleNamespace(
         dot=dot, total=total, weighted_square=weighted_square, combine=combine, stage_rhs=stage_rhs, residual=residual

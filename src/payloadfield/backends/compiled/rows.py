@@ -15,7 +15,7 @@ _OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy"}
 @njit(**_OPTIONS)
 def scale(lo, hi, inverse, weight, b, out):
     """out = weight b / diagonal: the first smoothing step, from zero."""
-    for i in range(lo, hi):
+    for i in range(_U(lo), _U(hi)):
         out[i] = weight * (b[i] * inverse[i])
 
 
@@ -37,9 +37,10 @@ def residual_extras(lo, hi, node, neighbour, g, x, out):
 @njit(**_OPTIONS)
 def restrict(lo, hi, child_start, child, fine, out):
     """out_k = sum of fine over the nodes of aggregate k."""
-    for k in range(lo, hi):
-        total = fine[_U(child[child_start[k]])]
-        for c in range(child_start[k] + 1, child_start[k + 1]):
+    for k in range(_U(lo), _U(hi)):
+        first, end = _U(child_start[k]), _U(child_start[k + _U(1)])
+        total = fine[_U(child[first])]
+        for c in range(first + _U(1), end):
             total += fine[_U(child[c])]
         out[k] = total
 
@@ -47,7 +48,7 @@ def restrict(lo, hi, child_start, child, fine, out):
 @njit(**_OPTIONS)
 def prolong(lo, hi, parent, coarse, out):
     """out_i += coarse of the aggregate of i."""
-    for i in range(lo, hi):
+    for i in range(_U(lo), _U(hi)):
         out[i] += coarse[_U(parent[i])]
 
 
