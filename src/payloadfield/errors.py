@@ -10,7 +10,7 @@ class UnitsError(PayloadfieldError):
 
 
 class MechanismError(PayloadfieldError):
-    """A mechanism file is inconsistent: an unknown name, an unbalanced reaction, a wrong unit, a forbidden expression."""
+    """A mechanism file is inconsistent: unknown names, unbalanced reactions, wrong units, forbidden expressions."""
 
 
 class GeometryError(PayloadfieldError):

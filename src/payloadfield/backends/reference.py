@@ -70,9 +70,7 @@ class ReferenceBackend(Backend):
         """See Backend."""
         cells = self.plan.cells
         if entries.size:
-            out[cells.touched_voxel] += factor * np.add.reduceat(
-                entries[cells.touched_entry], cells.touched_start[:-1]
-            )
+            out[cells.touched_voxel] += factor * np.add.reduceat(entries[cells.touched_entry], cells.touched_start[:-1])
 
     def sums(self, values: Floats) -> Floats:
         """See Backend."""

@@ -36,4 +36,3 @@ def make_backend(name: str, plan: Plan, settings: Any) -> Backend:
     from payloadfield.backends.reference import ReferenceBackend
 
     return ReferenceBackend(plan, settings.precision, code)
-

@@ -259,9 +259,7 @@ class Stepper:
             bath[field] += bath_shift
             self._absorb(field, increments[field], 1.0)
 
-    def _sweep(
-        self, group: tuple[int, ...], increments: _Floats, bath: _Floats
-    ) -> tuple[list[_Floats], list[float]]:
+    def _sweep(self, group: tuple[int, ...], increments: _Floats, bath: _Floats) -> tuple[list[_Floats], list[float]]:
         """Sweep over the fields of a group; pocket and bath sums of the residuals that are left."""
         loop = len(group) > 1
         sums: list[_Floats] = []
@@ -384,8 +382,7 @@ class Stepper:
         value = self._value
         return np.array(
             [
-                self.backend.bath_inflow(f, value.fields[f], float(value.bath[f]))
-                - self._bath_dot(f, increments[f])
+                self.backend.bath_inflow(f, value.fields[f], float(value.bath[f])) - self._bath_dot(f, increments[f])
                 for f in range(plan.n_fields)
             ]
         )

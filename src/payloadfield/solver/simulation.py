@@ -162,9 +162,7 @@ class Simulation:
             return 0.5 * left, True
         return dt, False
 
-    def _record(
-        self, dt: float, error: float, worst: str, statistics: StepStatistics, rejected: int
-    ) -> StepRecord:
+    def _record(self, dt: float, error: float, worst: str, statistics: StepStatistics, rejected: int) -> StepRecord:
         self.n_steps += 1
         self.n_rejected += rejected
         balance = {line.moiety: line.relative_defect for line in self.ledger}

@@ -126,7 +126,7 @@ def make_operations(parallel: bool):
     def residual(levels, D, zeroth, value, image, rhs):
         if parallel:
             pass
-        n = out.size
+        n = rhs.size
         for k in prange(levels.chunk_start[1] - 1):
             stencil.apply(levels.chunks[k], levels.chunks[k + 1], levels.segments, levels.g, D, zeroth, value, image)
         for k in prange(_n_blocks(n)):
