@@ -13,7 +13,7 @@ def of_materials(geometry, attribute, field, missing):
     """Value of a material's property for a field, in every voxel."""
     table = [getattr(m, attribute) for m in geometry.materials]
     values = np.array([t.get(field, t.get("default", missing)) for t in table], float)
-    return values[geometry.label]
+    return values[geometry.open_label]
 
 
 def capacity(study, field):
@@ -51,8 +51,8 @@ def faces_along(study, axis, number, field):
     h = geometry.grid.spacing
     a = np.moveaxis(mobility(study, number, field), axis, 0)
     skin = np.moveaxis(of_materials(geometry, "permeability", field, np.inf), axis, 0)
-    label = np.moveaxis(geometry.label, axis, 0)
-    index = np.moveaxis(np.arange(a.size).reshape(geometry.label.shape), axis, 0)
+    label = np.moveaxis(geometry.open_label, axis, 0)
+    index = np.moveaxis(np.arange(a.size).reshape(geometry.open_label.shape), axis, 0)
     opening = np.moveaxis(getattr(geometry, f"aperture_{AXES[axis]}"), axis, 0)
     last = len(a) if geometry.grid.periodic[axis] else len(a) - 1
     before, after = np.arange(last), np.arange(1, last + 1) % len(a)
@@ -65,7 +65,7 @@ def faces_along(study, axis, number, field):
 def exchange_matrix(study, number, field):
     """K of the amounts exchanged between voxels, d(amount)/dt = K u; its rows and columns add to zero."""
     i, j, g = faces(study, number, field)
-    n = study.geometry.label.size
+    n = study.geometry.open_label.size
     off = sparse.coo_matrix((g, (i, j)), (n, n))
     off = off + off.T
     return (off - sparse.diags(np.asarray(off.sum(1)).ravel())).tocsr()

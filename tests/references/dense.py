@@ -29,9 +29,9 @@ class Solution:
 class DenseSystem:
     """The ODE system of a study: y = fields in open voxels, states of cells, bath, amounts lost in voxels and bath."""
 
-    def __init__(self, study, text):
-        """study: a Study; text: the text of its mechanism file."""
-        self.study, self.text = study, text
+    def __init__(self, study):
+        """study: a Study, or anything with its attributes."""
+        self.study, self.text = study, study.mechanism.source_text
         self.fields = tuple(f.name for f in study.mechanism.fields)
         self.states = tuple(s.name for s in study.mechanism.states)
         self.accumulators = tuple(a.name for a in study.mechanism.accumulators)

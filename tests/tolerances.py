@@ -1,0 +1,21 @@
+"""Every tolerance of the comparisons, by quantity: relative to the largest value of what is compared."""
+
+# Per-cell exposure against the method of lines, by the solver's rtol: the default, and a hundred times tighter.
+EXPOSURE = {1e-2: 1e-3, 1e-4: 1e-5}
+# Fields, states and bath at the end, relative to the largest value of each.
+FINAL_VALUE = {1e-2: 2e-2, 1e-4: 3e-4}
+# Exact solutions: discretisation on the grids used, with time errors well below.
+EXACT_SOLUTION = 5e-3
+# The time error of rtol = 1e-5, where the discretisation is exact.
+TIGHT_TIME = 5e-5
+# Published figures are rounded to three digits; the time error adds a little.
+PUBLISHED = 1e-2
+PUBLISHED_SPHEROID = 2e-2
+# Amounts that appear or vanish, relative to what was dosed or there at the start.
+BALANCE = 1e-11
+# NumPy and Numba over a whole run, by precision of the preconditioner; the second far below time errors.
+BACKENDS = {"float64": 1e-10, "mixed": 1e-6}
+# Mean exposure on a grid and on one of half its spacing.
+RESOLUTION = 2e-2
+# Observed orders: how far below the nominal one a measured slope may lie.
+ORDER_MARGIN = 0.3
