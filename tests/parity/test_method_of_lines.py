@@ -1,0 +1,63 @@
+"""The solver against an independent integration of the same equations: exposures, states, fields, bath and losses."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+from tests import scenarios, tolerances
+from tests.references.dense import DenseSystem
+from tests.running import relative_error
+
+RUNS = [("numpy", 1e-2), ("numba", 1e-2), ("numba", 1e-4), pytest.param("numpy", 1e-4, marks=pytest.mark.validate)]
+NOTHING = 1e-20  # what rounding leaves of a bath that was washed out [nM]
+
+
+@cache
+def reference(scenario):
+    """The tight solution of a scenario at its output times."""
+    study = scenario()
+    return DenseSystem(study).solve(study.output.times, relative=1e-8)
+
+
+def exposures(study, solution):
+    """Exposure of every cell at the end, from a tight solution."""
+    name = scenarios.EXPOSURE[study.mechanism.name]
+    return solution.states[-1, study.mechanism.state_names.index(name)]
+
+
+@pytest.mark.parametrize(("backend", "rtol"), RUNS)
+@pytest.mark.parametrize("scenario", scenarios.SCENARIOS, ids=lambda s: s.__name__)
+def test_every_cells_exposure_is_that_of_the_method_of_lines(scenario, backend, rtol):
+    trace = scenarios.solved(scenario, backend, rtol)
+    study = trace.sim.study
+    expected = exposures(study, reference(scenario))
+    found = trace.exposure(scenarios.EXPOSURE[study.mechanism.name])
+    assert expected.min() > 0.02 * expected.max()
+    np.testing.assert_allclose(found, expected, rtol=tolerances.EXPOSURE[rtol])
+
+
+@pytest.mark.parametrize("rtol", tolerances.FINAL_VALUE)
+@pytest.mark.parametrize("scenario", scenarios.SCENARIOS, ids=lambda s: s.__name__)
+def test_fields_states_and_bath_are_those_of_the_method_of_lines(scenario, rtol):
+    trace, expected = scenarios.solved(scenario, "numba", rtol), reference(scenario)
+    np.testing.assert_array_equal(trace.sim.plan.voxel, expected.voxel)
+    for k, time in enumerate(expected.times):
+        assert trace.times[k] == time
+        for found, right in [(trace.fields[k], expected.fields[k]), (trace.states[k], expected.states[k]),
+                             (trace.baths[k][:, None], expected.bath[k][:, None])]:  # fmt: skip
+            largest = np.abs(right).max(1, initial=0)
+            for row in np.flatnonzero(largest > NOTHING):
+                assert relative_error(found[row], right[row]) < tolerances.FINAL_VALUE[rtol], (k, row)
+
+
+def test_a_reference_with_a_twentieth_more_efflux_disagrees():
+    wrong = scenarios.finite_bath(parameters={"k_out": 1.05 * scenarios.ADC["k_out"]})
+    other = exposures(wrong, DenseSystem(wrong).solve(wrong.output.times, relative=1e-6))
+    right = exposures(wrong, reference(scenarios.finite_bath))
+    assert relative_error(other, right) > 10 * tolerances.EXPOSURE[1e-2]
+
+
+def test_two_integrators_of_the_reference_agree_far_below_the_tolerances():
+    study = scenarios.loop_of_fields()
+    other = exposures(study, DenseSystem(study).solve(study.output.times, relative=1e-8, method="Radau"))
+    assert relative_error(other, exposures(study, reference(scenarios.loop_of_fields))) < 1e-6
