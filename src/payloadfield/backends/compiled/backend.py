@@ -179,4 +179,6 @@ class CompiledBackend(Backend):
             self._p, self._image, self._partial, self._inverse[field], self._weights, *self._cycle, MAX_ITERATIONS,
             enough,
         )  # fmt: skip
+        if not np.isfinite(size):
+            self._p[...] = 0.0  # which the next solve multiplies by zero
         return SolveReport(int(iterations), float(size))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numba import njit, prange
 
-from payloadfield.backends.compiled import stencil, vectors
+from payloadfield.backends.compiled import rows, stencil, vectors
 
 BLOCK = vectors.BLOCK
 _OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy"}
@@ -121,6 +121,9 @@ def make_operations(parallel: bool):
             vectors.accumulate(k * BLOCK, min(n, (k + 1) * BLOCK), capacity, terms, coefficients, out)
         for k in prange(levels.chunk_start[1] - 1):
             stencil.divergence(levels.chunks[k], levels.chunks[k + 1], levels.segments, levels.g, D, value, out)
+        rows.divergence_extras(
+            0, levels.extra_start[1], levels.extra_node, levels.extra_neighbour, levels.extra_g, D, value, out
+        )
 
     @njit(parallel=parallel, **_OPTIONS)
     def residual(levels, D, zeroth, value, image, rhs):
@@ -129,6 +132,9 @@ def make_operations(parallel: bool):
         n = rhs.size
         for k in prange(levels.chunk_start[1] - 1):
             stencil.apply(levels.chunks[k], levels.chunks[k + 1], levels.segments, levels.g, D, zeroth, value, image)
+        rows.apply_extras(
+            0, levels.extra_start[1], levels.extra_node, levels.extra_neighbour, levels.extra_g, D, value, image
+        )
         for k in prange(_n_blocks(n)):
             vectors.subtract(k * BLOCK, min(n, (k + 1) * BLOCK), image, rhs)
 

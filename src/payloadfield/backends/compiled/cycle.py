@@ -129,7 +129,9 @@ def make_conjugate_gradients(parallel: bool):
                 partial[k] = stencil.apply_dot(
                     levels.chunks[k], levels.chunks[k + 1], levels.segments, levels.g, D, zeroth, p, image
                 )
-            step = new / vectors.total(0, n_chunks, partial)
+            extra = rows.apply_extras(0, levels.extra_start[1], levels.extra_node, levels.extra_neighbour,
+                                      levels.extra_g, D, p, image)  # fmt: skip
+            step = new / (vectors.total(0, n_chunks, partial) + extra)
             for k in prange(n_blocks):
                 partial[k] = vectors.advance(k * BLOCK, min(n, (k + 1) * BLOCK), step, p, image, x, r)
             size = np.sqrt(vectors.total(0, n_blocks, partial))

@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from payloadfield.backends.compiled.segments import make_chunks, make_segments
-from payloadfield.backends.plan import TransportGroup
+from payloadfield.backends.plan import X_MINUS, X_PLUS, TransportGroup
 
 VOXELS_PER_CHUNK = 16_384
 _N_DIRECTIONS = 6
 
 _Ints = NDArray[np.int64]
+_Extras = tuple[_Ints, _Ints, NDArray[np.float32]]
+_Table = tuple[NDArray[np.int32], NDArray[np.float32], _Extras]
 
 
 class Levels(NamedTuple):
@@ -22,7 +24,8 @@ class Levels(NamedTuple):
     offset (n_level + 1,): first node of each level. g (6, n_node): conductance per direction. segments (n, 8), those of
     level k in segment_start[k] .. segment_start[k + 1]. chunks: first segment of each share of work, of level k in
     chunk_start[k] .. chunk_start[k + 1], each level closed by its end. extra_start, extra_node, extra_neighbour,
-    extra_g: faces of coarse nodes that have two neighbours in one direction. The rest: see plan.Hierarchy.
+    extra_g: faces that the stencil leaves out, periodic ones along x and those of coarse nodes that have two neighbours
+    in one direction. The rest: see plan.Hierarchy.
     """
 
     offset: _Ints
@@ -42,8 +45,8 @@ class Levels(NamedTuple):
 def make_levels(group: TransportGroup, neighbour: NDArray[np.int32], dtype: type) -> Levels:
     """Levels of a transport group, conductances in the precision of the preconditioner."""
     h = group.hierarchy
-    tables = [(neighbour, group.conductance, _no_extras())]
-    tables += [_coarse_table(group, level) for level in range(1, h.n_levels)]
+    tables = [_without_wraps(neighbour, group.conductance, _no_extras())]
+    tables += [_without_wraps(*_coarse_table(group, level)) for level in range(1, h.n_levels)]
     segments = [make_segments(table[0], table[1]) for table in tables]
     firsts = np.concatenate([[0], np.cumsum([len(s) for s in segments])])
     chunks = [make_chunks(s, VOXELS_PER_CHUNK) + first for s, first in zip(segments, firsts, strict=False)]
@@ -64,13 +67,25 @@ def make_levels(group: TransportGroup, neighbour: NDArray[np.int32], dtype: type
     )
 
 
-def _no_extras() -> tuple[_Ints, _Ints, NDArray[np.float32]]:
+def _without_wraps(neighbour: NDArray[np.int32], conductance: NDArray[np.float32], extras: _Extras) -> _Table:
+    """Move faces along x whose nodes are not consecutive (periodic ones) to the extras: they would cut every row."""
+    conductance = conductance.copy()
+    nodes, others, values = [extras[0]], [extras[1]], [extras[2]]
+    own = np.arange(neighbour.shape[1])
+    for direction, step in ((X_MINUS, -1), (X_PLUS, 1)):
+        wrap = np.flatnonzero((conductance[direction] > 0.0) & (neighbour[direction] - own != step))
+        nodes.append(wrap)
+        others.append(neighbour[direction, wrap].astype(np.int64))
+        values.append(conductance[direction, wrap])
+        conductance[direction, wrap] = 0.0
+    return neighbour, conductance, (np.concatenate(nodes), np.concatenate(others), np.concatenate(values))
+
+
+def _no_extras() -> _Extras:
     return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32)
 
 
-def _coarse_table(
-    group: TransportGroup, level: int
-) -> tuple[NDArray[np.int32], NDArray[np.float32], tuple[_Ints, _Ints, NDArray[np.float32]]]:
+def _coarse_table(group: TransportGroup, level: int) -> _Table:
     """Neighbour and conductance per direction of a coarse level, and the faces that find their direction taken."""
     h = group.hierarchy
     nodes = slice(h.offset[level] - h.offset[1], h.offset[level + 1] - h.offset[1])

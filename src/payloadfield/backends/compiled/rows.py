@@ -35,6 +35,26 @@ def residual_extras(lo, hi, node, neighbour, g, x, out):
 
 
 @njit(**_OPTIONS)
+def divergence_extras(lo, hi, node, neighbour, g, D, u, out):
+    """out_i += D g_ij (u_j - u_i) for the faces that stand outside the stencil."""
+    for k in range(lo, hi):
+        i = node[k]
+        out[i] += D * (g[k] * (u[neighbour[k]] - u[i]))
+
+
+@njit(**_OPTIONS)
+def apply_extras(lo, hi, node, neighbour, g, D, u, out):
+    """out_i += D g_ij (u_i - u_j) for the faces that stand outside the stencil; returns sum u_i of that."""
+    product = 0.0
+    for k in range(lo, hi):
+        i = node[k]
+        image = D * (g[k] * (u[i] - u[neighbour[k]]))
+        out[i] += image
+        product += u[i] * image
+    return product
+
+
+@njit(**_OPTIONS)
 def restrict(lo, hi, child_start, child, fine, out):
     """out_k = sum of fine over the nodes of aggregate k."""
     for k in range(_U(lo), _U(hi)):
