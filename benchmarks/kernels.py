@@ -27,17 +27,17 @@ def measure_kernels(n: int = 128, rounds: int = 15) -> Iterator[Result]:
     backend: Any = Simulation(make_empty_box(n)).backend
     levels, size = backend._levels[0], n**3
     span = (levels.chunks[0], levels.chunks[levels.chunk_start[1] - 1], levels.segments)
-    g = levels.g[:, :size]
     single = [np.ones(size, np.float32) for _ in range(4)]
     double = [np.ones(size) for _ in range(3)]
 
     def smooth() -> None:
-        stencil.smooth(*span, g, *single[:1], np.float32(0.6), *single[1:])
+        inverse, b, x, out = single
+        stencil.smooth(*span, levels.g, 0, inverse, np.float32(0.6), b, x, out)
 
     def multiply() -> None:
-        stencil.apply_dot(*span, g, 60.0, *double)
+        stencil.apply_dot(*span, levels.g, 60.0, *double)
 
-    g_bytes = 6 * g.dtype.itemsize
+    g_bytes = 6 * levels.g.dtype.itemsize
     yield _share(f"smoother {n}^3", smooth, size, g_bytes + 16, np.float32, rounds)
     yield _share(f"matrix-vector product {n}^3", multiply, size, g_bytes + 24, np.float64, rounds)
 
