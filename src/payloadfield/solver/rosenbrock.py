@@ -29,7 +29,7 @@ RESIDUAL_SHARE = 0.5
 """A solve may stop at this share, times the root of rtol, of the largest right-hand side among its step's stages."""
 
 BORDER_RESIDUAL = 0.1
-"""The same for the answer of a field to a finite bath."""
+"""The same for the answer of a field to a finite bath, at most: a coarser one costs the order at tight tolerances."""
 
 NEGLIGIBLE_SHARE = 0.05
 """... or once the error that its residual can hide, r / (sg C), is this share of the tolerance at the floor."""
@@ -171,7 +171,7 @@ class Stepper:
         volume = self.plan.bath.volume
         self._bath_diagonal[field] = self._sg * volume + self._conductance_sum[field] - loss
         self.backend.bath_coupling(field, self._rhs)
-        enough = BORDER_RESIDUAL * self.backend.norm(self._rhs)
+        enough = min(BORDER_RESIDUAL, 2.0 * self._residual_share) * self.backend.norm(self._rhs)
         self.backend.solve(field, self._rhs, self._border[field], enough, warm=True)
         self._border_dot[field] = self._bath_dot(field, self._border[field])
         self._border_residual[field] = self.backend.pocket_sums(field, self._rhs)
