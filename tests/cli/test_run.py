@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -163,3 +164,15 @@ def test_the_study_of_a_run_loads_to_the_same_study_again(shared_run):
 
     run = payloadfield.open_run(shared_run)
     assert study_digest(run.study) == run.manifest["study_digest"] == study_digest(payloadfield.load_study(STUDY))
+
+
+def test_a_run_with_a_mechanism_of_the_users_goes_on_without_the_original_file(call, tmp_path):
+    shutil.copytree(STUDY.parents[2] / "examples/two_fields", tmp_path / "mine")
+    arguments = ("--backend", "numpy", "-q", "--until", "3 h")
+    assert call("run", tmp_path / "mine/study.toml", "-o", tmp_path / "run", *arguments).code == 0
+    shutil.rmtree(tmp_path / "mine")
+    outcome = call("resume", tmp_path / "run", "-q")
+    assert outcome.code == 0, outcome.err
+    run = payloadfield.open_run(tmp_path / "run")
+    assert run.state == "finished" and run.study.mechanism.name == "two_fields"
+    assert max(abs(line["relative_defect"]) for line in run.ledger.values()) < 1e-11

@@ -87,7 +87,12 @@ def make_study(*, checkpoint_every: float = 1e9, n_outputs: int = 7) -> SimpleNa
             checkpoint_every=checkpoint_every,
         ),
         sources=(Source(**source),),
-        effective={"title": "a fake study", "grid": {"voxel": "10 um"}, "cells": [{"type": "SK-BR-3", "count": 2}]},
+        effective={
+            "mechanism": "adc",
+            "title": "a fake study",
+            "grid": {"voxel": "10 um"},
+            "cells": [{"type": "SK-BR-3", "count": 2}],
+        },
         warnings=(),
     )
 

@@ -30,7 +30,7 @@ def draw_slices(run: Run, fields: Sequence[str], indices: Sequence[int], axis: s
     figure = make_figure(
         1.2 + panel * len(indices),
         0.6 + (panel * min(height / width, 2.0) + 0.35) * len(fields),
-        f"{run.title}\nfields in the plane {axis} = {(layer + 0.5) * run.frame.spacing:.4g} µm; solid is grey",
+        f"{run.title}\nfields in the plane {axis} = {(layer + 0.5) * run.frame.spacing:.4g} µm{_legend(run)}",
     )
     panels = figure.subplots(len(fields), len(indices), squeeze=False, sharex=True, sharey=True)
     for row, name in enumerate(fields):
@@ -38,6 +38,7 @@ def draw_slices(run: Run, fields: Sequence[str], indices: Sequence[int], axis: s
         scale = _scale(images)
         for column, image in enumerate(images):
             picture = _draw_panel(panels[row, column], run, image, axis, scale)
+            _outline_gel(panels[row, column], run, axis, layer)
         bar = figure.colorbar(picture, ax=panels[row, :], shrink=0.9, pad=0.01)
         bar.set_label(f"{readable(name)} [nM]")
     _label(panels, run, indices, axis)
@@ -93,6 +94,23 @@ def _draw_panel(axes: Any, run: Run, image: np.ndarray, axis: str, scale: Normal
     axes.set_facecolor(SOLID)
     shown = np.ma.masked_invalid(image)
     return axes.imshow(shown, origin="lower", extent=(0, width, 0, height), norm=scale, cmap=MAP, interpolation="none")
+
+
+def _legend(run: Run) -> str:
+    """What solid and gel look like, where there are any."""
+    is_open, label = run.geometry("open_fraction") > 0, run.geometry("material")
+    solid = "" if is_open.all() else "; solid is grey"
+    return solid + ("; gel is outlined" if np.any(is_open & (label > 0) & (run.geometry("open_fraction") == 1)) else "")
+
+
+def _outline_gel(axes: Any, run: Run, axis: str, layer: int) -> None:
+    """A white line around the gel: open voxels of another material than the medium."""
+    is_gel = _cut((run.geometry("material") > 0) & (run.geometry("open_fraction") == 1), axis, layer)
+    if is_gel.any() and not is_gel.all():
+        height, width = _extent(run, axis)
+        centres = [(np.arange(count) + 0.5) * run.frame.spacing for count in is_gel.shape]
+        axes.contour(centres[1], centres[0], is_gel.astype(float), levels=[0.5], colors="white", linewidths=0.9)
+        axes.set(xlim=(0, width), ylim=(0, height))
 
 
 def _label(panels: np.ndarray, run: Run, indices: Sequence[int], axis: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 LAYOUT_VERSION = 1
 
 STUDY = "study.toml"
+MECHANISM = "mechanism.toml"
 SOURCES = "sources.json"
 MANIFEST = "manifest.json"
 LOG = "log.jsonl"

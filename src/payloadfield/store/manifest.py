@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from payloadfield.errors import RunError
+from payloadfield.library import GRADES
 from payloadfield.store.digest import study_digest
 from payloadfield.store.files import write_atomically
 from payloadfield.store.layout import LAYOUT_VERSION, MANIFEST
@@ -25,8 +26,6 @@ _PACKAGES = ("payloadfield", "numpy", "numba", "scipy", "h5py", "sympy")
 
 def make_manifest(study: Study, *, backend: str, backend_reason: str, command: Sequence[str]) -> dict[str, Any]:
     """Manifest of a run that starts now."""
-    from payloadfield.study.lookup import SCALE
-
     return {
         "layout_version": LAYOUT_VERSION,
         "title": study.title,
@@ -35,7 +34,7 @@ def make_manifest(study: Study, *, backend: str, backend_reason: str, command: S
         "exposures": [state.name for state in study.mechanism.states if state.kind == "exposure"],
         "events_s": [float(event.time) for event in study.schedule],
         "periodic_zyx": [bool(axis) for axis in study.geometry.grid.periodic],
-        "n_inputs": sum(source.grade != SCALE for source in study.sources),
+        "n_inputs": sum(source.grade in GRADES for source in study.sources),
         "n_assumed": sum(source.grade == "assumed" for source in study.sources),
         "bath_sides": sorted(study.bath.sides),
         "state": "running",

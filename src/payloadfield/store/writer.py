@@ -57,6 +57,7 @@ def create_run(directory: str | Path, study: Study, manifest: Mapping[str, Any])
     made = not path.exists()
     try:
         (path / layout.SNAPSHOTS).mkdir(parents=True)
+        _keep_mechanism(path, study)
         write_atomically(path / layout.STUDY, study_text(study).encode())
         sources = json.dumps(finite([asdict(item) for item in study.sources]), indent=1, allow_nan=False, default=str)
         write_atomically(path / layout.SOURCES, sources.encode())
@@ -75,8 +76,22 @@ def study_text(study: Study) -> str:
         for item in study.sources
     ]
     notes = "\n".join(line.replace("\n", " ") for line in lines)
-    body = dump_toml(study.effective)
+    own = {"mechanism": layout.MECHANISM} if _has_own_mechanism(study) else {}
+    body = dump_toml({**study.effective, **own})
     return f"# The effective study: everything resolved.\n\n{body}\n# Where the values come from:\n{notes}\n"
+
+
+def _has_own_mechanism(study: Study) -> bool:
+    """The mechanism is a file of the user's, not a built-in one."""
+    from payloadfield.mechanism import built_in_mechanisms
+
+    return study.effective["mechanism"] not in built_in_mechanisms()
+
+
+def _keep_mechanism(directory: Path, study: Study) -> None:
+    """Keep a mechanism of the user's beside the study, so that the run can be continued without the original file."""
+    if _has_own_mechanism(study):
+        write_atomically(directory / layout.MECHANISM, study.mechanism.source_text.encode())
 
 
 def geometry_bytes(study: Study) -> bytes:
