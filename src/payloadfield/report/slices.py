@@ -108,8 +108,9 @@ def _outline_gel(axes: Any, run: Run, axis: str, layer: int) -> None:
     is_gel = _cut((run.geometry("material") > 0) & (run.geometry("open_fraction") == 1), axis, layer)
     if is_gel.any() and not is_gel.all():
         height, width = _extent(run, axis)
-        centres = [(np.arange(count) + 0.5) * run.frame.spacing for count in is_gel.shape]
-        axes.contour(centres[1], centres[0], is_gel.astype(float), levels=[0.5], colors="white", linewidths=0.9)
+        padded = np.pad(is_gel.astype(float), 1, mode="edge")  # so that the line reaches the sides
+        centres = [(np.arange(count) - 0.5) * run.frame.spacing for count in padded.shape]
+        axes.contour(centres[1], centres[0], padded, levels=[0.5], colors="white", linewidths=0.9)
         axes.set(xlim=(0, width), ylim=(0, height))
 
 
