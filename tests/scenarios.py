@@ -97,6 +97,14 @@ def closed_pocket(**options):
     return handmade.replace(study, cells=cells)
 
 
+def binding_site_barrier(**options):
+    """Slow diffusion and tenfold binding: the first cells take the conjugate, and footprints drain their own voxels."""
+    slow = {"D_adc": 2.0, "D_antibody": 2.0, "D_payload": 20.0, "k_on": 1e-3}
+    short = {"duration": 4 * HOUR, "schedule": [(0.0, {"adc": 20.0}, 0.0), (2 * HOUR, {}, 0.9)],
+             "outputs": [HOUR, 1.9 * HOUR, 4 * HOUR]}  # fmt: skip
+    return make_adc(make_irregular(), {"z_high": "bath"}, **({"parameters": slow} | short | options))
+
+
 def loop_of_fields(**options):
     """Two forms of a drug that turn into one another, in cells, medium and a finite bath."""
     geometry = make_irregular(gel=handmade.make_gel(0.5, {"carboxylate": 0.7, "default": 0.9}))
@@ -115,5 +123,13 @@ def solved(scenario, backend="numba", rtol=1e-2):
     return run(scenario(solver=handmade.make_solver(rtol)), backend)
 
 
-SCENARIOS = (finite_bath, infinite_bath, periodic_sides, permeable_surfaces, closed_pocket, loop_of_fields)
+SCENARIOS = (
+    finite_bath,
+    infinite_bath,
+    periodic_sides,
+    permeable_surfaces,
+    closed_pocket,
+    binding_site_barrier,
+    loop_of_fields,
+)
 EXPOSURE = {"adc": "payload_exposure", "loop": "exposure"}

@@ -2,7 +2,7 @@
 
 # Per-cell exposure against the method of lines, by the solver's rtol: the default, and a hundred times tighter.
 EXPOSURE = {1e-2: 1e-3, 1e-4: 1e-5}
-# Fields, states and bath at the end, relative to the largest value of each.
+# Fields, states and bath at every output, relative to the largest value of each over space and time.
 FINAL_VALUE = {1e-2: 2e-2, 1e-4: 3e-4}
 # Exact solutions: discretisation on the grids used, with time errors well below.
 EXACT_SOLUTION = 5e-3
