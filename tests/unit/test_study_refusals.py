@@ -150,8 +150,8 @@ def test_the_good_study_is_good(tmp_path: Path) -> None:
         ("[[cells]]", '[protease]\nbased_on = "trypsin"\n[[cells]]',
          "protease.based_on: got 'trypsin'; there are: cathepsin L"),
         # shapes
-        ("[[cells]]", '[[scaffold]]\nshape = "gyroid"\n[[cells]]',
-         "shape 'gyroid' is not available yet in this version; there"),
+        ("[[cells]]", '[[scaffold]]\nshape = "gcode"\n[[cells]]',
+         "shape 'gcode' is not available yet in this version; there"),
         ("[[cells]]", '[[scaffold]]\nshape = "wodpile"\n[[cells]]',
          "unknown shape 'wodpile'; did you mean 'woodpile'?"),
         ("[[cells]]", '[[scaffold]]\nmaterial = "PCL"\n[[cells]]',

@@ -15,7 +15,7 @@ from payloadfield.errors import GeometryError
 from payloadfield.geometry.grid import FloatArray, Points, VoxelGrid
 from payloadfield.geometry.label_array import UNTOUCHED, LabelArray
 from payloadfield.geometry.material import CLOSED_KINDS, OPEN_KINDS, Material, check_materials
-from payloadfield.geometry.shape import Shape
+from payloadfield.geometry.shape import Shape, fitted
 
 # Marks of voxels that a label array decides, instead of signed distances.
 BY_DISTANCE, FORCED_OPEN, FORCED_CLOSED = 0, 1, 2
@@ -88,7 +88,7 @@ def _layer(
             f"{name}.material: unknown material {shape.material!r}; known: {', '.join(index_of)}"
         )
     index = index_of[shape.material]
-    return Layer(shape, index, materials[index].kind)
+    return Layer(fitted(shape, grid), index, materials[index].kind)
 
 
 class Slab:

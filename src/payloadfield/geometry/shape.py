@@ -1,14 +1,22 @@
 """What every shape offers, and what the shapes share."""
 
 import math
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from payloadfield.errors import GeometryError
-from payloadfield.geometry.grid import FloatArray, Points, Triple
+from payloadfield.geometry.grid import AXES, FloatArray, Points, Triple, VoxelGrid
 
 NOT_PERIODIC: Triple = (math.inf, math.inf, math.inf)
+
+# A box length counts as a whole number of lattice periods within this relative difference.
+PERIOD_TOLERANCE = 1e-9
+
+
+# From points of a grid to points of a shape that was moved or turned there.
+Placing = Callable[[Points], Points]
 
 
 @runtime_checkable
@@ -48,3 +56,31 @@ def check_point(where: str, point: Triple) -> None:
     """Raise GeometryError unless a point has three finite coordinates."""
     if len(point) != 3 or not all(math.isfinite(c) for c in point):
         raise GeometryError(f"{where}: got {tuple(point)}; three finite coordinates (z, y, x) in um are needed")
+
+
+def unmoved(points: Points) -> Points:
+    """The points themselves: the placing of a shape that was not moved."""
+    return points
+
+
+def fitted(shape: Shape, grid: VoxelGrid, place: Placing = unmoved) -> Shape:
+    """The shape as it is on a grid: a porosity becomes a level, a mesh becomes distances.
+
+    place: from points of the grid to points of the shape
+    """
+    fit = getattr(shape, "fitted_to", None)
+    return shape if fit is None else fit(grid, place)
+
+
+def is_multiple(length: float, unit: float) -> bool:
+    """Whether a length is a whole number of units, within round-off."""
+    count = round(length / unit)
+    return count > 0 and abs(count * unit - length) <= PERIOD_TOLERANCE * length
+
+
+def does_not_close(name: str, key: str, unit: float, period: Triple) -> list[str]:
+    """Sentences on the periodic axes whose length is not a whole number of units."""
+    return [f"{name}: the periodic {axis} size {length:g} um is not a multiple of {key} {unit:g} um, so the pattern "
+            "breaks where the box repeats"
+            for axis, length in zip(AXES, period, strict=True)
+            if math.isfinite(length) and not is_multiple(length, unit)]

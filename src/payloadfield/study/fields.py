@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
 from payloadfield.errors import UnitsError
 from payloadfield.units import describe_dimension, dimension, example_of, parse_quantity
+
+_ANGLE = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?)\s*(?:deg|degrees?|°)\s*")
 
 
 def quantity_text(value: float, unit: str) -> str | float:
@@ -43,6 +46,19 @@ def _writer(unit: str) -> PlainSerializer:
     return PlainSerializer(lambda value: "infinite" if value == math.inf else quantity_text(value, unit))
 
 
+def _angle(value: Any) -> float:
+    found = _ANGLE.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(f"got {value!r}; an angle such as '45 deg' is needed")
+    return float(found[1])
+
+
+def _porosity(value: float) -> float:
+    if not 0 < value < 1:
+        raise ValueError(f"got {value:g}; a number above 0 and below 1 such as 0.7 is needed")
+    return value
+
+
 def _positive(unit: str, *, infinite: bool = False, high: float = math.inf) -> tuple[BeforeValidator, PlainSerializer]:
     return _reader(unit, low=0.0, above=True, high=high, infinite=infinite), _writer(unit)
 
@@ -63,3 +79,5 @@ Positive = Annotated[float, *_positive("1")]
 Fraction = Annotated[float, *_not_negative("1", high=1.0)]
 Spread = Annotated[float, *_not_negative("1", high=10.0)]
 Tolerance = Annotated[float, *_positive("1", high=0.5)]
+Angle = Annotated[float, BeforeValidator(_angle), PlainSerializer(lambda value: f"{value!r} deg")]
+Porosity = Annotated[float, *_not_negative("1"), AfterValidator(_porosity)]

@@ -28,9 +28,9 @@ from payloadfield.study.resolve_geometry import (
     resolve_boundary,
     resolve_grid,
     resolve_materials,
-    resolve_shapes,
 )
 from payloadfield.study.resolve_schedule import Dosing, resolve_output, resolve_schedule
+from payloadfield.study.resolve_shapes import resolve_shapes
 from payloadfield.study.resolve_state import (
     all_values,
     diffusivities,

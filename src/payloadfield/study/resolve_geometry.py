@@ -1,10 +1,9 @@
-"""Grid, boundary, bath, shapes and materials of a study."""
+"""Grid, boundary, bath and materials of a study."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -12,41 +11,24 @@ import numpy as np
 from payloadfield.geometry import (
     AXES,
     SIDES,
-    Box,
-    Cylinder,
-    LabelArray,
     Material,
-    Shape,
-    Sphere,
     VoxelGrid,
-    Woodpile,
     make_grid,
 )
 from payloadfield.mechanism import Mechanism
 from payloadfield.study.lookup import Lookup
 from payloadfield.study.merge import Merged, Merger
 from payloadfield.study.problems import Problems, did_you_mean
-from payloadfield.study.schema import (
-    ArrayTable,
-    BathTable,
-    BoundaryTable,
-    BoxTable,
-    CylinderTable,
-    SphereTable,
-    StudyTable,
-    WoodpileTable,
-)
+from payloadfield.study.resolve_shapes import UNTOUCHED
+from payloadfield.study.scaffold_tables import ArrayTable
+from payloadfield.study.schema import BathTable, BoundaryTable, StudyTable
 from payloadfield.study.study import Bath
 
 MEDIUM = "medium"
-UNTOUCHED = "untouched"  # label of an array that leaves what earlier shapes put there
 
 # Which key of a material's table a field reads where the table does not name the field itself.
 _FIELD_CLASS = {"conjugate": "adc", "antibody": "antibody", "payload": "payload"}
 _TABLES = {"relative_diffusivity": "1", "accessible_fraction": "1", "permeability": "um/s"}
-
-AnyTable = WoodpileTable | BoxTable | SphereTable | CylinderTable | ArrayTable
-Triple = tuple[float, float, float]
 
 
 def resolve_boundary(table: BoundaryTable, problems: Problems) -> Mapping[str, str]:
@@ -98,47 +80,13 @@ def _copies(table: BathTable, grid: VoxelGrid, problems: Problems) -> float:
     return copies
 
 
-def resolve_shapes(table: StudyTable, folder: Path) -> list[Shape | LabelArray]:
-    """Shapes of [[scaffold]], in order, with coordinates as z, y, x.  Raises GeometryError for an impossible one."""
-    return [_shape(each, folder) for each in table.scaffold]
-
-
-def _zyx(point: Triple) -> Triple:
-    x, y, z = point
-    return z, y, x
-
-
-def _shape(table: AnyTable, folder: Path) -> Shape | LabelArray:
-    match table:
-        case WoodpileTable():
-            return Woodpile(
-                table.material,
-                table.strand_diameter,
-                table.strand_spacing,
-                table.layer_height,
-                _zyx(table.offset),
-                table.first_direction,
-                table.n_layers,
-            )
-        case BoxTable():
-            return Box(table.material, _zyx(table.low), _zyx(table.high), table.outside)
-        case SphereTable():
-            return Sphere(table.material, _zyx(table.centre), table.radius, table.outside)
-        case CylinderTable():
-            centre = _zyx(table.centre)
-            return Cylinder(table.material, table.axis, centre, table.radius, table.length, table.outside)
-        case ArrayTable():
-            labels = {int(key): None if name == UNTOUCHED else name for key, name in table.labels.items()}
-            return LabelArray(folder / table.file, labels)
-
-
 def material_names(table: StudyTable, problems: Problems) -> list[tuple[str, str]]:
     """Materials that the shapes name, each with the key that names it first; the medium leads."""
     found = {MEDIUM: "materials.medium"}
     for index, each in enumerate(table.scaffold):
         key = f"scaffold[{index}]"
         if not isinstance(each, ArrayTable):
-            found.setdefault(each.material, f"{key}.material")
+            found.setdefault(str(each.material), f"{key}.material")
             continue
         for label, name in each.labels.items():
             if not label.isdecimal():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import BaseModel, Field, StrictInt, StrictStr
 
 from payloadfield.study.fields import (
     Density,
@@ -16,7 +16,6 @@ from payloadfield.study.fields import (
     Fraction,
     Length,
     LongestStep,
-    Position,
     Positive,
     Spread,
     Time,
@@ -24,18 +23,16 @@ from payloadfield.study.fields import (
     Velocity,
     Volume,
 )
+from payloadfield.study.scaffold_tables import SHAPES, STRICT, Count, RepeatTable, ScaffoldTable
 
 Triple = tuple[Length, Length, Length]
-Point = tuple[Position, Position, Position]
 SideKind = Literal["wall", "periodic", "bath"]
-Axis = Literal["x", "y", "z"]
-Count = Annotated[StrictInt, Field(gt=0)]
 
 
 class Table(BaseModel):
     """A table of the file: unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = STRICT
 
 
 class GridTable(Table):
@@ -66,72 +63,6 @@ class BathTable(Table):
     copies: Positive | None = None
     construct_size: Triple | None = Field(default=None, alias="construct")
     permeability: dict[str, Velocity] = {}
-
-
-class WoodpileTable(Table):
-    """A woodpile of round strands."""
-
-    shape: Literal["woodpile"]
-    material: StrictStr
-    strand_diameter: Length
-    strand_spacing: Length
-    layer_height: Length
-    offset: Point = (0.0, 0.0, 0.0)
-    first_direction: Literal["x", "y"] = "x"
-    n_layers: Count | None = None
-
-
-class BoxTable(Table):
-    """A box between two corners, or everything around it."""
-
-    shape: Literal["box"]
-    material: StrictStr
-    low: Point
-    high: Point
-    outside: StrictBool = False
-
-
-class SphereTable(Table):
-    """A ball, or everything around it."""
-
-    shape: Literal["sphere"]
-    material: StrictStr
-    centre: Point
-    radius: Length
-    outside: StrictBool = False
-
-
-class CylinderTable(Table):
-    """A cylinder along an axis, of infinite or finite length, or everything around it."""
-
-    shape: Literal["cylinder"]
-    material: StrictStr
-    axis: Axis
-    centre: Point
-    radius: Length
-    length: Length | None = None
-    outside: StrictBool = False
-
-
-class ArrayTable(Table):
-    """A label per voxel from a .npy file, and the material of each label."""
-
-    shape: Literal["array"]
-    file: StrictStr
-    labels: dict[str, StrictStr]
-
-
-ScaffoldTable = Annotated[
-    WoodpileTable | BoxTable | SphereTable | CylinderTable | ArrayTable, Field(discriminator="shape")
-]
-SHAPES: dict[str, type[Table]] = {
-    "woodpile": WoodpileTable,
-    "box": BoxTable,
-    "sphere": SphereTable,
-    "cylinder": CylinderTable,
-    "array": ArrayTable,
-}
-SHAPES_TO_COME = ("gyroid", "diamond", "schwarz_p", "stl", "image", "gcode")
 
 
 class CellsTable(Table):
@@ -216,7 +147,7 @@ class StudyTable(Table):
 
 
 #: Model of each table, by its place in the file (list positions left out), for the list of allowed keys.
-TABLES: dict[tuple[str, ...], type[Table]] = {
+TABLES: dict[tuple[str, ...], type[BaseModel]] = {
     (): StudyTable,
     ("grid",): GridTable,
     ("boundary",): BoundaryTable,
@@ -227,5 +158,6 @@ TABLES: dict[tuple[str, ...], type[Table]] = {
     ("solver",): SolverTable,
     ("output",): OutputTable,
     ("initial",): InitialTable,
+    ("scaffold", "repeat"): RepeatTable,
     **{("scaffold", name): model for name, model in SHAPES.items()},
 }

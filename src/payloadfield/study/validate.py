@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from payloadfield.study.problems import Problems, did_you_mean, join_path
-from payloadfield.study.schema import SHAPES, SHAPES_TO_COME, TABLES, StudyTable
+from payloadfield.study.scaffold_tables import SHAPES, SHAPES_TO_COME
+from payloadfield.study.schema import TABLES, StudyTable
 
 _LONGEST_SHOWN = 80
 
@@ -21,21 +22,29 @@ def validate(raw: Mapping[str, Any], file: str) -> StudyTable:
         problems = Problems(file)
         for item in error.errors():
             place = _place(item["loc"])
+            if item["type"] in _OF_MATERIAL:
+                place = (*place, "material")
             problems.add(join_path(*place), _message(item, place))
         problems.raise_any()
         raise AssertionError("a failed validation without a problem") from error
 
 
 def _place(location: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    """Key path of the file; pydantic puts the shape of a scaffold into its own."""
-    has_tag = len(location) > 2 and location[0] == "scaffold" and location[2] in SHAPES
-    return location[:2] + location[3:] if has_tag else location
+    """Key path of the file; pydantic puts the shapes of a scaffold, and of parts of them, into its own."""
+    return tuple(part for index, part in enumerate(location) if not _is_tag(location, index))
+
+
+def _is_tag(location: tuple[int | str, ...], index: int) -> bool:
+    return (index > 1 and location[index] in SHAPES and isinstance(location[index - 1], int)
+            and location[index - 2] in ("scaffold", "parts"))  # fmt: skip
 
 
 def _message(item: Any, place: tuple[int | str, ...]) -> str:
     kind, context, got = item["type"], item.get("ctx", {}), _show(item["input"])
     if kind == "value_error":
         return str(context["error"])
+    if kind in _OF_MATERIAL:
+        return _OF_MATERIAL[kind]
     if kind == "missing":
         return "is missing"
     if kind == "extra_forbidden":
@@ -47,6 +56,10 @@ def _message(item: Any, place: tuple[int | str, ...]) -> str:
     return f"got {got}; {_NEEDED.get(kind, item['msg'])}"
 
 
+_OF_MATERIAL = {
+    "no_material": "is missing",
+    "material_of_part": "a part of a shape has none; the whole shape has a material",
+}
 _NEEDED = {
     "string_type": "a text in quotes is needed",
     "int_type": "a whole number is needed",
@@ -65,7 +78,11 @@ _NEEDED = {
 
 
 def _unknown_key(location: tuple[int | str, ...]) -> str:
-    table = tuple(part for part in location[:-1] if isinstance(part, str))
+    tags = [index for index in range(len(location)) if _is_tag(location, index)]
+    inner = ("scaffold", *location[tags[-1] :]) if tags else location
+    table = tuple(part for part in inner[:-1] if isinstance(part, str))
+    if tags and table[-1] == "repeat":
+        table = ("scaffold", "repeat")
     allowed = [item.alias or name for name, item in TABLES[table].model_fields.items()]
     return f"unknown key; {did_you_mean(str(location[-1]), allowed)}"
 
