@@ -46,7 +46,7 @@ def test_cosine_mode_decays_at_the_rate_of_the_stencil(backend):
 def test_slab_fills_as_its_series_says_with_second_order_in_space():
     errors, sizes = [], (20.0, 10.0, 5.0)
     for h in sizes:
-        study = column(round(200 / h), h, duration=200.0, solver=handmade.make_solver(rtol=1e-4))
+        study = column(round(200 / h), h, duration=200.0, solver=handmade.make_solver(rtol=1e-6))
         x, found = along_x(run(study), study)
         errors.append(relative_error(found, slab.slab_concentration(x, 200.0, 200.0, D, FACE)))
     assert errors[-1] < tolerances.EXACT_SOLUTION
