@@ -50,7 +50,7 @@ TARGET_2 = ((BT_474EEI, 224.0, 16.3), (MCF7_HER2, 655.0, 46.2))  # settings, in 
 
 
 def right_hand_side(y, s):
-    """dy/dt of the ten cell states and medium (A, B, P); the influx is scaled by the cell's volume (trap 1)."""
+    """dy/dt of the ten cell states and medium (A, B, P); the influx is scaled by the volume of the cell."""
     R, RA, RB, Re, RAe, RBe, L, C, T, TP, A, B, P = y
     n_cell, n_medium = s.volume * AVOGADRO, MEDIUM_PER_CELL * AVOGADRO
     k_off, k_off_target = s.k_on * s.KD, s.k_on_target * s.KD_target
