@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from payloadfield.errors import ResourceError
 from payloadfield.geometry import (
     AXES,
     SIDES,
@@ -25,6 +26,9 @@ from payloadfield.study.schema import BathTable, BoundaryTable, StudyTable
 from payloadfield.study.study import Bath
 
 MEDIUM = "medium"
+
+# Bytes for each voxel of the grid while its geometry is made: labels, fractions, apertures, walls, distances, work.
+GEOMETRY_BYTES = 150
 
 # Which key of a material's table a field reads where the table does not name the field itself.
 _FIELD_CLASS = {"conjugate": "adc", "antibody": "antibody", "payload": "payload"}
@@ -48,10 +52,28 @@ def resolve_boundary(table: BoundaryTable, problems: Problems) -> Mapping[str, s
 
 
 def resolve_grid(table: StudyTable, boundary: Mapping[str, str]) -> VoxelGrid:
-    """The grid, z, y, x.  Raises GeometryError for a size that is not a whole number of voxels."""
+    """The grid, z, y, x.
+
+    Raises GeometryError for a size that is not a whole number of voxels, ResourceError for one that memory cannot hold.
+    """
     x, y, z = table.grid.size
     periodic = [boundary[f"{axis}_low"] == "periodic" for axis in AXES]
-    return make_grid((z, y, x), table.grid.voxel, periodic)
+    grid = make_grid((z, y, x), table.grid.voxel, periodic)
+    _refuse_too_many_voxels(grid)
+    return grid
+
+
+def _refuse_too_many_voxels(grid: VoxelGrid) -> None:
+    """Raise ResourceError where the tables of the geometry alone would not fit, before any of them is made."""
+    import psutil
+
+    need, free = grid.n_voxels * GEOMETRY_BYTES, psutil.virtual_memory().available
+    if need > free:
+        coarser = grid.spacing * (need / free) ** (1 / 3)
+        raise ResourceError(
+            f"grid.voxel: {grid.n_voxels:,} voxels of {grid.spacing:g} um need {need / 2**30:.1f} GiB for the geometry "
+            f"alone, and {free / 2**30:.1f} GiB are free; take voxels of {coarser:.3g} um or more, or a smaller grid.size"
+        )
 
 
 def resolve_bath(
