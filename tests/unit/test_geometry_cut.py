@@ -221,3 +221,13 @@ def test_the_plane_that_leaves_a_given_share_is_found(normal):
     points = np.random.default_rng(1).random((20000, 3)) - 0.5
     offset = plane_offset(normals, share)
     np.testing.assert_allclose([(points @ normals[0] > c).mean() for c in offset], share, atol=0.012)
+
+
+@pytest.mark.parametrize("periodic", [(False, False, False), (False, True, True), (True, True, False)])
+@pytest.mark.parametrize("top", [20.0, 25.0])
+@pytest.mark.parametrize("beyond", [0.0, 30.0])
+def test_a_box_that_ends_on_or_beyond_the_sides_fills_them(periodic, top, beyond):
+    grid = VoxelGrid((8, 8, 8), 10.0, periodic)
+    box = Box("PCL", (0.0, -beyond, -beyond), (top, 80.0 + beyond, 80.0 + beyond))
+    geometry = make_geometry(grid, [box], [MEDIUM, Material("PCL", "impermeable")])
+    assert geometry.open_fraction.mean() == pytest.approx(1 - top / 80, abs=1e-12)
