@@ -12,12 +12,14 @@ import os
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sized
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import cast
 
 from payloadfield.errors import MechanismError
-from payloadfield.mechanism import print_numba, print_numpy
+from payloadfield.mechanism import print_cuda, print_numba, print_numpy
 from payloadfield.mechanism.assignments import ENTRY, STUDY, Block, Function, Kernel
 from payloadfield.mechanism.cell_kernels import CellKernels
 from payloadfield.mechanism.field_kernels import FieldKernels
@@ -32,12 +34,16 @@ GENERATOR = 1
 """Version of the generator; it is written into every generated file."""
 CELL_CHUNK = 256
 VOXEL_CHUNK = 4096
-TARGETS = {"numpy": print_numpy, "numba": print_numba}
+PYTHON_TARGETS = {"numpy": print_numpy, "numba": print_numba}
+TARGETS = (*PYTHON_TARGETS, "cuda")
 
 
 @dataclass(frozen=True)
 class GeneratedCode:
-    """Generated source, the file that it lies in, the module imported from it, and counts of what it does per cell."""
+    """Generated source, the file that it lies in, the module imported from it, and counts of what it does per cell.
+
+    For CUDA the module holds the constants alone; the source waits to be compiled together with kernels/.
+    """
 
     source: str
     path: Path
@@ -58,7 +64,7 @@ class Program:
 def generate(mechanism: Mechanism, target: str) -> GeneratedCode:
     """Generate, cache and import the functions of a mechanism.
 
-    target: "numpy" or "numba". The cache is PAYLOADFIELD_CACHE, or else the user's cache directory.
+    target: "numpy", "numba" or "cuda". The cache is PAYLOADFIELD_CACHE, or else the user's cache directory.
     Raises MechanismError if the target is unknown or the cache cannot be written.
     """
     if target not in TARGETS:
@@ -66,7 +72,8 @@ def generate(mechanism: Mechanism, target: str) -> GeneratedCode:
     program = make_program(mechanism)
     source = print_program(program, target)
     path = _write_once(mechanism.name, target, source)
-    return GeneratedCode(source, path, _import(path), program.counts)
+    module = _import(path) if target in PYTHON_TARGETS else _constants_alone(path, program)
+    return GeneratedCode(source, path, module, program.counts)
 
 
 def cache_directory() -> Path:
@@ -101,7 +108,9 @@ def make_program(mechanism: Mechanism) -> Program:
 
 def print_program(program: Program, target: str) -> str:
     """The source of a module for one target."""
-    printer, mechanism = TARGETS[target], program.mechanism
+    if target == "cuda":
+        return _print_cuda(program)
+    printer, mechanism = PYTHON_TARGETS[target], program.mechanism
     lines = Lines()
     lines.put(f'"""Mechanism {_one_line(mechanism.name)!r} for {target}: generated, do not edit.')
     lines.put()
@@ -118,6 +127,43 @@ def print_program(program: Program, target: str) -> str:
     for function in program.functions:
         printer.print_function(function, names, lines)
     return lines.text()
+
+
+def _print_cuda(program: Program) -> str:
+    mechanism, lines = program.mechanism, print_cuda.CudaLines()
+    lines.comment(f"Mechanism '{_one_line(mechanism.name)}' for cuda: generated, do not edit.")
+    lines.comment(f"From {_one_line(mechanism.file)}, sha256 {mechanism.digest}, by generator {GENERATOR}.")
+    lines.comment("Fields in nM, states in molecules, lengths in um, times in s; arrays are C-contiguous.")
+    lines.put(f"#define N_A real({AVOGADRO_NM_UM3!r})")
+    print_cuda.print_constants(array_sizes(program), lines)
+    own = [*mechanism.field_names, *mechanism.state_names, *(item.name for item in mechanism.parameters)]
+    names = Names(own, print_cuda.RESERVED)
+    for function in program.functions:
+        print_cuda.print_function(function, names, lines)
+    return lines.text()
+
+
+def array_sizes(program: Program) -> dict[str, int]:
+    """Sizes of the arrays that the generated functions work on, by the names that CUDA sources use."""
+    mechanism, known = program.mechanism, program.constants
+    lengths: dict[str, Sized] = {
+        "N_FIELDS": mechanism.fields,
+        "N_STATES": mechanism.states,
+        "N_PARAMETERS": mechanism.study_parameters,
+        "N_CELL_PARAMETERS": mechanism.cell_parameters,
+        "N_ACCUMULATORS": mechanism.accumulators,
+    }
+    of_constants = {"N_EXCHANGED": "EXCHANGED", "N_SCHUR": "SCHUR_PAIRS"}
+    of_constants |= {"N_VOXEL_PAIRS": "VOXEL_PAIRS", "N_BATH_PAIRS": "BATH_PAIRS"}
+    lengths |= {name: cast(Sized, known[constant]) for name, constant in of_constants.items()}
+    return {name: len(items) for name, items in lengths.items()} | {"N_LU": cast(int, known["N_LU"])}
+
+
+def _constants_alone(path: Path, program: Program) -> ModuleType:
+    """A module with the constants that the Python targets have, and the sizes of the arrays."""
+    module = ModuleType(path.stem)
+    vars(module).update(program.constants, N_A=AVOGADRO_NM_UM3, **array_sizes(program))
+    return module
 
 
 def _uses_hill(program: Program) -> bool:
@@ -167,7 +213,7 @@ def _write_once(name: str, target: str, source: str) -> Path:
     key = hashlib.sha256(source.encode()).hexdigest()[:16]
     stem = "".join(character if character.isalnum() and character.isascii() else "_" for character in name)[:40]
     directory = cache_directory() / "mechanisms"
-    path = directory / f"{stem}_{target}_{key}.py"
+    path = directory / f"{stem}_{target}_{key}.{'cu' if target == 'cuda' else 'py'}"
     try:
         if path.is_file() and path.read_text(encoding="utf-8") == source:
             return path

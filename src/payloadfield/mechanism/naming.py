@@ -25,10 +25,11 @@ _RESERVED = " ".join((_ARGUMENTS, _LOCALS, _CONSTANTS, _WORDS_OF_C))
 class Names:
     """Gives every symbol of a mechanism, and every intermediate value, an identifier of its own."""
 
-    def __init__(self, own: Iterable[str]) -> None:
+    def __init__(self, own: Iterable[str], reserved: Iterable[str] = ()) -> None:
+        """Take the mechanism's own names; reserved: words that one target keeps for itself."""
         self.identifiers: dict[str, str] = {name: name for name in CONSTANTS} | {"w.": "w", "increment.": "increment_v"}
         self.identifiers |= {"sg.": "sg", "sign.": "sign"}
-        self.taken = {*_RESERVED.split(), *keyword.kwlist, *self.identifiers.values()}
+        self.taken = {*_RESERVED.split(), *reserved, *keyword.kwlist, *self.identifiers.values()}
         for name in own:
             self.of(name)
 

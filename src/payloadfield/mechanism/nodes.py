@@ -84,12 +84,14 @@ def expression_text(
     expr: Expr,
     symbol: Callable[[str], str] = str,
     formats: Mapping[str, str] | None = None,
+    number: str = "{}",
 ) -> str:
     """Write an expression.
 
-    symbol: text of a name; formats: format string of a function's arguments, by its name (default ``name(a, b)``).
+    symbol: text of a name; formats: format string of a function's arguments, by its name (default ``name(a, b)``);
+    number: format string of a constant.
     """
-    return _Writer(symbol, formats or {}).write(expr)[0]
+    return _Writer(symbol, formats or {}, number).write(expr)[0]
 
 
 def number_text(value: float) -> str:
@@ -100,12 +102,13 @@ def number_text(value: float) -> str:
 class _Writer:
     """Writes nodes as (text, binding strength)."""
 
-    def __init__(self, symbol: Callable[[str], str], formats: Mapping[str, str]) -> None:
-        self.symbol, self.formats = symbol, formats
+    def __init__(self, symbol: Callable[[str], str], formats: Mapping[str, str], number: str) -> None:
+        self.symbol, self.formats, self.number = symbol, formats, number
 
     def write(self, expr: Expr) -> tuple[str, int]:
         if isinstance(expr, Number):
-            return number_text(expr.value), _ATOM if expr.value >= 0 else _UNARY
+            text = self.number.format(number_text(abs(expr.value)))
+            return (text, _ATOM) if expr.value >= 0 else (f"-{text}", _UNARY)
         if isinstance(expr, Symbol):
             return self.symbol(expr.name), _ATOM
         assert isinstance(expr, Call)

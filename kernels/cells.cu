@@ -1,0 +1,144 @@
+// Cells, one thread each, around the functions that are generated from the mechanism (pasted between common.cuh and
+// this text). N_STATES, N_EXCHANGED, N_LU, N_SCHUR, N_PARAMETERS, N_CELL_PARAMETERS and N_FIELDS come with them.
+// Cells are few and have much to remember: one block a multiprocessor is enough, and all its registers may be used.
+// Footprints lie in compressed rows: entries start_c .. start_c+1 of cell c cover voxels with weights that sum to 1.
+
+// ds/dt = sum_r nu_r q_r;   source_fe = w_e sum_r nu_fr q_r(u_e, s)
+//
+// Rates of change of the states, and sources of the exchanged fields at every entry.
+// over: n_cell
+// twin: cell_rates
+//   n_cell        scalar                       [1]
+//   n_open        scalar                       [1] open voxels
+//   n_entry       scalar                       [1]
+//   fields        (N_FIELDS, n_open)           [nM] moves (N_EXCHANGED, n_entry)
+//   states        (N_STATES, n_cell)           [molecules]
+//   p             (N_PARAMETERS)               [of the mechanism file]
+//   cp            (N_CELL_PARAMETERS, n_cell)  [of the mechanism file]
+//   start         (n_cell+1)                   [1] first entry of each cell
+//   voxel         (n_entry)                    [1] open voxel
+//   weight        (n_entry)                    [1]
+//   d_states      (N_STATES, n_cell)           [molecules/s]
+//   entry_source  (N_EXCHANGED, n_entry)       [molecules/s]
+extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_rates(
+    const long long n_cell, const long long n_open, const long long n_entry, const real* __restrict__ fields,
+    const real* __restrict__ states, const real* __restrict__ p, const real* __restrict__ cp,
+    const long long* __restrict__ start, const long long* __restrict__ voxel, const real* __restrict__ weight,
+    real* __restrict__ d_states, real* __restrict__ entry_source
+) {
+    const long long c = item();
+    if (c >= n_cell) return;
+    cell_rates_at(c, n_cell, n_open, n_entry, fields, states, p, cp, start, voxel, weight, d_states, entry_source);
+}
+
+// L U = sg I - J_ss;   schur_fge = -w_e sum_r (nu_fr + A_f M nu_r) dq_r/du_g,   M = (L U)^-1
+//
+// Factors of every cell, and what its elimination adds at every entry to the equation of field f by field g.
+// over: n_cell
+// twin: cell_factor
+//   n_cell       scalar                       [1]
+//   n_open       scalar                       [1] open voxels
+//   n_entry      scalar                       [1]
+//   base_fields  (N_FIELDS, n_open)           [nM] moves (N_EXCHANGED, n_entry)
+//   base_states  (N_STATES, n_cell)           [molecules]
+//   p            (N_PARAMETERS)               [of the mechanism file]
+//   cp           (N_CELL_PARAMETERS, n_cell)  [of the mechanism file]
+//   start        (n_cell+1)                   [1] first entry of each cell
+//   voxel        (n_entry)                    [1] open voxel
+//   weight       (n_entry)                    [1]
+//   sg           (1)                          [1/s] 1 / (gamma dt)
+//   lu           (N_LU, n_cell)               [1/s, s on the diagonal]
+//   entry_schur  (N_SCHUR, n_entry)           [molecules/s/nM]
+extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_factor(
+    const long long n_cell, const long long n_open, const long long n_entry, const real* __restrict__ base_fields,
+    const real* __restrict__ base_states, const real* __restrict__ p, const real* __restrict__ cp,
+    const long long* __restrict__ start, const long long* __restrict__ voxel, const real* __restrict__ weight,
+    const real* __restrict__ sg, real* __restrict__ lu, real* __restrict__ entry_schur
+) {
+    const long long c = item();
+    if (c >= n_cell) return;
+    cell_factor_at(
+        c, n_cell, n_open, n_entry, base_fields, base_states, p, cp, start, voxel, weight, sg[0], lu, entry_schur
+    );
+}
+
+// out_e = w_e sum_r nu_fr dq_r/ds . M rhs
+//
+// Sources of exchanged field number f at every entry that follow from the states' right-hand side.
+// over: n_cell
+// twin: cell_respond
+//   n_cell       scalar                       [1]
+//   n_open       scalar                       [1] open voxels
+//   n_entry      scalar                       [1]
+//   base_fields  (N_FIELDS, n_open)           [nM] moves (N_EXCHANGED, n_entry)
+//   base_states  (N_STATES, n_cell)           [molecules]
+//   p            (N_PARAMETERS)               [of the mechanism file]
+//   cp           (N_CELL_PARAMETERS, n_cell)  [of the mechanism file]
+//   start        (n_cell+1)                   [1] first entry of each cell
+//   voxel        (n_entry)                    [1] open voxel
+//   weight       (n_entry)                    [1]
+//   lu           (N_LU, n_cell)               [1/s, s on the diagonal]
+//   rhs          (N_STATES, n_cell)           [molecules/s]
+//   f            scalar                       [1] number among the exchanged fields, below N_EXCHANGED
+//   out_entry    (n_entry)                    [molecules/s]
+extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_respond(
+    const long long n_cell, const long long n_open, const long long n_entry, const real* __restrict__ base_fields,
+    const real* __restrict__ base_states, const real* __restrict__ p, const real* __restrict__ cp,
+    const long long* __restrict__ start, const long long* __restrict__ voxel, const real* __restrict__ weight,
+    const real* __restrict__ lu, const real* __restrict__ rhs, const int f, real* __restrict__ out_entry
+) {
+    const long long c = item();
+    if (c >= n_cell) return;
+    cell_respond_at(
+        c, n_cell, n_open, n_entry, base_fields, base_states, p, cp, start, voxel, weight, lu, rhs, f, out_entry
+    );
+}
+
+// rhs += sign sum_e w_e sum_r nu_r dq_r/du_f increment_e
+//
+// What an increment of exchanged field number f does to the states.
+// over: n_cell
+// twin: cell_absorb
+//   n_cell       scalar                       [1]
+//   n_open       scalar                       [1] open voxels
+//   n_entry      scalar                       [1]
+//   base_fields  (N_FIELDS, n_open)           [nM] moves (N_EXCHANGED, n_entry)
+//   base_states  (N_STATES, n_cell)           [molecules]
+//   p            (N_PARAMETERS)               [of the mechanism file]
+//   cp           (N_CELL_PARAMETERS, n_cell)  [of the mechanism file]
+//   start        (n_cell+1)                   [1] first entry of each cell
+//   voxel        (n_entry)                    [1] open voxel
+//   weight       (n_entry)                    [1]
+//   increment    (n_open)                     [nM] moves (n_entry)
+//   f            scalar                       [1] number among the exchanged fields, below N_EXCHANGED
+//   sign         scalar                       [1]
+//   rhs          (N_STATES, n_cell)           [molecules/s] in place
+extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_absorb(
+    const long long n_cell, const long long n_open, const long long n_entry, const real* __restrict__ base_fields,
+    const real* __restrict__ base_states, const real* __restrict__ p, const real* __restrict__ cp,
+    const long long* __restrict__ start, const long long* __restrict__ voxel, const real* __restrict__ weight,
+    const real* __restrict__ increment, const int f, const real sign, real* __restrict__ rhs
+) {
+    const long long c = item();
+    if (c >= n_cell) return;
+    cell_absorb_at(
+        c, n_cell, n_open, n_entry, base_fields, base_states, p, cp, start, voxel, weight, increment, f, sign, rhs
+    );
+}
+
+// out = M rhs
+//
+// The increments of the states.
+// over: n_cell
+// twin: cell_solve
+//   n_cell  scalar              [1]
+//   lu      (N_LU, n_cell)      [1/s, s on the diagonal]
+//   rhs     (N_STATES, n_cell)  [molecules/s]
+//   out     (N_STATES, n_cell)  [molecules]
+extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_solve(
+    const long long n_cell, const real* __restrict__ lu, const real* __restrict__ rhs, real* __restrict__ out
+) {
+    const long long c = item();
+    if (c >= n_cell) return;
+    cell_solve_at(c, n_cell, lu, rhs, out);
+}

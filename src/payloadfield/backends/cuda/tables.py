@@ -1,0 +1,138 @@
+"""A plan's index maps in the layouts that the kernels read side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from payloadfield.backends.plan import Hierarchy, TransportGroup
+
+CHUNK = 4096
+"""Voxels of one partial sum over a pocket."""
+
+
+@dataclass(frozen=True)
+class LevelTable:
+    """One multigrid level: n nodes with a padded table of neighbours, and the links to the next level.
+
+    neighbour, g [um]: (width, n), padding is the node itself with g = 0. row_sum (n,) [um]. parent (n,): node of the
+    next level, 0 on the last. child_start (n_coarse + 1,), child (n,): nodes of this level by node of the next; empty
+    on the last.
+    """
+
+    neighbour: NDArray[np.int32]
+    g: NDArray[np.float32]
+    row_sum: NDArray[np.float64]
+    parent: NDArray[np.int32]
+    child_start: NDArray[np.int64]
+    child: NDArray[np.int32]
+
+    @property
+    def n(self) -> int:
+        """Number of nodes."""
+        return self.neighbour.shape[1]
+
+    @property
+    def width(self) -> int:
+        """Entries of a node in the table of neighbours."""
+        return self.neighbour.shape[0]
+
+
+@dataclass(frozen=True)
+class SmallLevels:
+    """Levels laid end to end for the kernel that holds them in one block's shared memory; see small_levels.cu."""
+
+    offset: NDArray[np.int64]
+    width: NDArray[np.int32]
+    table_start: NDArray[np.int64]
+    neighbour: NDArray[np.int32]
+    g: NDArray[np.float32]
+    parent: NDArray[np.int32]
+    child_start: NDArray[np.int64]
+    child: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class PocketChunks:
+    """Voxels ordered by pocket (order, (n,)), cut into chunks that lie in one pocket each, and the pockets' chunks.
+
+    chunk_start (n_chunk + 1,): first place of each chunk. pocket_start (n_pocket + 1,): first chunk of each pocket.
+    """
+
+    order: NDArray[np.int32]
+    chunk_start: NDArray[np.int64]
+    pocket_start: NDArray[np.int64]
+
+
+def make_levels(group: TransportGroup, neighbour: NDArray[np.int32]) -> tuple[LevelTable, ...]:
+    """Tables of all levels of a transport group, the voxels first."""
+    h = group.hierarchy
+    return tuple(_make_level(group, neighbour, level) for level in range(h.n_levels))
+
+
+def _make_level(group: TransportGroup, neighbour: NDArray[np.int32], level: int) -> LevelTable:
+    h = group.hierarchy
+    table = (neighbour, group.conductance) if level == 0 else _pad_rows(h, level)
+    here = slice(int(h.offset[level]), int(h.offset[level + 1]))
+    parent, start, child = np.zeros(table[0].shape[1], np.int32), np.zeros(1, np.int64), np.zeros(0, np.int32)
+    if level + 1 < h.n_levels:
+        parent = h.parent[here].astype(np.int32)
+        rows = h.child_start[h.offset[level + 1] - h.offset[1] : h.offset[level + 2] - h.offset[1] + 1]
+        start, child = rows - rows[0], h.child[rows[0] : rows[-1]]
+    return LevelTable(
+        neighbour=np.ascontiguousarray(table[0], np.int32), g=np.ascontiguousarray(table[1], np.float32),
+        row_sum=h.row_sum[here].copy(), parent=parent, child_start=start.astype(np.int64), child=child.copy(),
+    )  # fmt: skip
+
+
+def _pad_rows(h: Hierarchy, level: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Rows of a coarse level as a table as wide as the longest of them."""
+    rows = h.row_start[h.offset[level] - h.offset[1] : h.offset[level + 1] - h.offset[1] + 1]
+    length = np.diff(rows)
+    n, width = len(length), int(length.max(initial=0))
+    neighbour = np.tile(np.arange(n, dtype=np.int32), (width, 1))
+    g = np.zeros((width, n), np.float32)
+    row = np.repeat(np.arange(n), length)
+    place = np.arange(rows[0], rows[-1]) - np.repeat(rows[:-1], length)
+    neighbour[place, row] = h.column[rows[0] : rows[-1]]
+    g[place, row] = h.conductance[rows[0] : rows[-1]]
+    return neighbour, g
+
+
+def first_small_level(levels: tuple[LevelTable, ...], most_nodes: int) -> int:
+    """First level from which all together have at most so many nodes; the last level if none is small enough."""
+    remaining = np.cumsum([level.n for level in levels][::-1])[::-1]
+    fits = np.flatnonzero(remaining <= most_nodes)
+    return int(fits[0]) if fits.size else len(levels) - 1
+
+
+def join_levels(levels: tuple[LevelTable, ...]) -> SmallLevels:
+    """Levels laid end to end."""
+    sizes, entries = [level.n for level in levels], [level.neighbour.size for level in levels]
+    starts, total = [np.zeros(sizes[0] + 1, np.int64)], 0
+    for level in levels[:-1]:
+        starts.append(level.child_start[1:] + total)
+        total += level.child.size
+    return SmallLevels(
+        offset=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        width=np.array([level.width for level in levels], np.int32),
+        table_start=np.concatenate([[0], np.cumsum(entries)]).astype(np.int64),
+        neighbour=np.concatenate([level.neighbour.ravel() for level in levels]),
+        g=np.concatenate([level.g.ravel() for level in levels]),
+        parent=np.concatenate([level.parent for level in levels]),
+        child_start=np.concatenate(starts),
+        child=np.concatenate([level.child for level in levels[:-1]] or [np.zeros(0, np.int32)]),
+    )
+
+
+def make_pocket_chunks(group: TransportGroup, size: int = CHUNK) -> PocketChunks:
+    """Chunks of at most `size` voxels for the sums over the pockets of a transport group."""
+    order = np.argsort(group.pocket, kind="stable").astype(np.int32)
+    count = np.bincount(group.pocket, minlength=group.n_pockets)
+    chunks = -(-count // size)
+    pocket_start = np.concatenate([[0], np.cumsum(chunks)]).astype(np.int64)
+    first = np.concatenate([[0], np.cumsum(count)])
+    starts = [np.arange(first[p], first[p + 1], size) for p in range(group.n_pockets)]
+    return PocketChunks(order, np.concatenate([*starts, first[-1:]]).astype(np.int64), pocket_start)

@@ -1,0 +1,91 @@
+// Runs CUDA kernels on the host, for their logic: g++ compiles the unchanged sources behind this header.
+//
+// Blocks run one after another. The threads of a block are fibres, switched at barriers only; a barrier that some
+// threads have passed by, or left the kernel before, is an error. Threads and blocks run upwards or downwards
+// (host_descending): results that differ between the two betray a missing barrier or two writers of one place.
+// Shared memory is static storage; the dynamic part is filled with NaN before each block.
+#pragma once
+#include <cmath>
+#include <cstring>
+#include <ucontext.h>
+#include <vector>
+
+using std::exp; using std::fabs; using std::log; using std::pow; using std::sqrt;
+
+#define __global__
+#define __device__
+#define __forceinline__ inline
+#define __launch_bounds__(...)
+#define __shared__ static
+#define DYNAMIC_SHARED(type, name) type* name = (type*)host_shared.data()
+
+struct host_dim3 { unsigned int x = 0, y = 0, z = 0; };
+static host_dim3 threadIdx, blockIdx, blockDim, gridDim;
+static std::vector<char> host_shared;
+
+static const size_t HOST_STACK = 64 * 1024;
+enum host_status { HOST_READY, HOST_WAITING, HOST_DONE };
+struct host_fibre { ucontext_t context; std::vector<char> stack; host_status status; };
+static std::vector<host_fibre> host_fibres;
+static ucontext_t host_scheduler;
+static unsigned int host_current;
+static void (*host_body)(void*);
+static void* host_arguments;
+
+static void __syncthreads() {
+    host_fibres[host_current].status = HOST_WAITING;
+    swapcontext(&host_fibres[host_current].context, &host_scheduler);
+}
+
+static void host_enter() {
+    host_body(host_arguments);
+    host_fibres[host_current].status = HOST_DONE;
+}
+
+static void host_resume(unsigned int thread) {
+    host_current = thread;
+    threadIdx.x = thread;
+    host_fibres[thread].status = HOST_READY;
+    swapcontext(&host_scheduler, &host_fibres[thread].context);
+}
+
+// One block from barrier to barrier; 0, or 1 if the threads disagree about a barrier.
+static int host_block(int descending) {
+    const unsigned int threads = blockDim.x;
+    for (host_fibre& fibre : host_fibres) {
+        getcontext(&fibre.context);
+        fibre.context.uc_stack.ss_sp = fibre.stack.data();
+        fibre.context.uc_stack.ss_size = HOST_STACK;
+        fibre.context.uc_link = &host_scheduler;
+        makecontext(&fibre.context, host_enter, 0);
+    }
+    for (;;) {
+        unsigned int done = 0;
+        for (unsigned int k = 0; k < threads; ++k) {
+            const unsigned int thread = descending ? threads - 1 - k : k;
+            host_resume(thread);
+            done += host_fibres[thread].status == HOST_DONE;
+        }
+        if (done == threads) return 0;
+        if (done > 0) return 1;
+    }
+}
+
+static int host_launch(
+    const long long* shape, int descending, void (*body)(void*), void* arguments
+) {
+    gridDim.x = shape[0]; gridDim.y = shape[1]; blockDim.x = shape[2];
+    host_body = body;
+    host_arguments = arguments;
+    host_fibres.resize(blockDim.x);
+    for (host_fibre& fibre : host_fibres) fibre.stack.resize(HOST_STACK);
+    const long long blocks = shape[0] * shape[1];
+    for (long long k = 0; k < blocks; ++k) {
+        const long long block = descending ? blocks - 1 - k : k;
+        blockIdx.x = block % shape[0];
+        blockIdx.y = block / shape[0];
+        host_shared.assign(shape[3], char(0xff));
+        if (host_block(descending)) return 1;
+    }
+    return 0;
+}

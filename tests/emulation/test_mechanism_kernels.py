@@ -1,0 +1,165 @@
+"""Kernels of cells, voxels and bath around every generated mechanism, run on the host, against the NumPy functions."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.emulation.host import HostKernels, as_arrays, close, make_build
+from tests.mechanism_oracle import ADC, RICH, Point
+
+from payloadfield.mechanism import generate, load_mechanism
+
+ROOT = Path(__file__).parents[2]
+BENCHMARK = {"volume": 1000.0, "receptors": 1e6, "secretion": 10.0}
+MECHANISMS = {
+    "adc": ("adc", ADC),
+    "benchmark": (str(ROOT / "benchmarks" / "reference" / "mechanism.toml"), BENCHMARK),
+    "two_fields": (str(ROOT / "examples" / "two_fields" / "mechanism.toml"), None),
+    "rich": (None, None),
+}
+# Names that mean something to CUDA, or to the sources around the generated functions.
+ODD = {"carrier": "real", "free": "small", "signal": "item", "site": "gridDim", "inside": "n_open", "size": "xor"}
+CHUNK = 64
+
+
+def write_mechanism(folder, text):
+    path = folder / "mechanism.toml"
+    path.write_text(text)
+    return load_mechanism(path)
+
+
+def load(name, folder):
+    """A mechanism, and values of its parameters."""
+    path, values = MECHANISMS[name]
+    mechanism = write_mechanism(folder, RICH) if path is None else load_mechanism(path)
+    ones = {p.name: 0.5 for p in mechanism.parameters if p.value is None} if values is None else {}
+    return mechanism, ones | (values or {})
+
+
+class Case:
+    """A mechanism at a random point: NumPy's functions and arrays, the host's kernels and the same arrays for them."""
+
+    def __init__(self, mechanism, values, precision, **sizes):
+        self.point = Point(mechanism, values, **sizes)
+        self.twin = generate(mechanism, "numpy").module
+        self.code = generate(mechanism, "cuda")
+        self.host = HostKernels(make_build(precision), self.code)
+        self.build = self.host.build
+        self.cells = as_arrays(self.build, *self.point.cells)
+        self.sizes = (self.point.n_cell, self.point.fields.shape[1], len(self.point.weight))
+
+    def empty(self, *shape):
+        """An output, and one for its twin."""
+        return np.full(shape, np.nan, self.build.dtype("real")), np.full(shape, np.nan)
+
+    def rounded(self):
+        """The cells' arguments for the twin: what the kernels were given."""
+        return tuple(a.astype(float) if a.dtype.kind == "f" else a for a in self.cells)
+
+
+@pytest.fixture(scope="module", params=["float64", "float32"])
+def precision(request):
+    return request.param
+
+
+@pytest.fixture(scope="module", params=list(MECHANISMS))
+def case(request, precision, tmp_path_factory):
+    return Case(*load(request.param, tmp_path_factory.mktemp(request.param)), precision, n_cell=CHUNK + 9)
+
+
+def run_cells(case):
+    """Every function of the cells: {name: (kernel's result, twin's)}."""
+    n_state, n_entry, module, launch = len(case.point.states), case.sizes[2], case.twin, case.host.launch
+    given, known, results = case.cells, case.rounded(), {}
+    d_states, d_twin = case.empty(n_state, case.point.n_cell)
+    source, source_twin = case.empty(len(module.EXCHANGED), n_entry)
+    launch("cell_rates", *case.sizes, *given, d_states, source)
+    module.cell_rates(*known, d_twin, source_twin)
+    results |= {"d_states": (d_states, d_twin), "entry_source": (source, source_twin)}
+    lu, lu_twin = case.empty(module.N_LU, case.point.n_cell)
+    schur, schur_twin = case.empty(len(module.SCHUR_PAIRS), n_entry)
+    sg = np.array([case.point.sg], d_states.dtype)
+    launch("cell_factor", *case.sizes, *given, sg, lu, schur)
+    module.cell_factor(*known, float(sg[0]), lu_twin, schur_twin)
+    results |= {"lu": (lu, lu_twin), "schur": (schur, schur_twin)}
+    rhs = d_twin.astype(d_states.dtype)
+    solution, solution_twin = case.empty(n_state, case.point.n_cell)
+    launch("cell_solve", case.point.n_cell, lu, rhs, solution)
+    module.cell_solve(lu.astype(float), rhs.astype(float), solution_twin)
+    results["solution"] = (solution, solution_twin)
+    for f, field in enumerate(module.EXCHANGED):
+        out, out_twin = case.empty(n_entry)
+        launch("cell_respond", *case.sizes, *given, lu, rhs, f, out)
+        module.cell_respond(*known, lu.astype(float), rhs.astype(float), f, out_twin)
+        results[f"respond {f}"] = (out, out_twin)
+        absorbed, absorbed_twin, increment = rhs.copy(), rhs.astype(float), given[0][field] / 3
+        launch("cell_absorb", *case.sizes, *given, increment, f, -1.0, absorbed)
+        module.cell_absorb(*known, increment.astype(float), f, -1.0, absorbed_twin)
+        results[f"absorb {f}"] = (absorbed, absorbed_twin)
+    return results
+
+
+def test_cells_are_those_of_the_twin(case):
+    for name, (got, expected) in run_cells(case).items():
+        assert np.isfinite(got).all(), name
+        close(got, expected, case.build)
+
+
+@pytest.mark.parametrize("scope", ["voxel", "bath"])
+def test_reactions_of_voxels_and_bath_are_those_of_the_twin(case, scope):
+    point, module = case.point, case.twin
+    n = 1 if scope == "bath" else point.fields.shape[1]
+    fields, p, capacity, index = as_arrays(case.build, point.fields[:, :n], *case_geometry(point, n))
+    n_loss = len(point.mechanism.accumulators)
+    known = [a.astype(float) if a.dtype.kind == "f" else a for a in (fields, p, capacity, index)]
+    for kind, rows in (("rates", len(fields)), ("jacobian", len(getattr(module, f"{scope.upper()}_PAIRS")))):
+        out, twin = case.empty(rows, n)
+        case.host.launch(f"{scope}_{kind}", n, fields, p, capacity, index, out)
+        getattr(module, f"{scope}_{kind}")(*known, twin)
+        close(out, twin, case.build)
+    partial, twin = np.full((n_loss, -(-n // case.build.block)), np.nan), np.full(n_loss, np.nan)
+    case.host.launch(f"{scope}_losses", n, fields, p, capacity, index, partial)
+    getattr(module, f"{scope}_losses")(*known, twin)
+    close(partial.sum(axis=1)[:, None], twin[:, None], case.build)
+    increments = fields / 7
+    case.host.launch(f"{scope}_losses_linear", n, fields, increments, p, capacity, index, partial)
+    getattr(module, f"{scope}_losses_linear")(known[0], increments.astype(float), *known[1:], twin)
+    close(partial.sum(axis=1)[:, None], twin[:, None], case.build)
+
+
+def case_geometry(point, n):
+    return point.p, point.capacity[:, :n], point.cap_index
+
+
+def test_names_that_mean_something_to_cuda_are_allowed(tmp_path):
+    text = RICH
+    for old, new in ODD.items():
+        text = text.replace(old, new)
+    odd = Case(write_mechanism(tmp_path, text), {}, "float64")
+    for got, expected in run_cells(odd).values():
+        close(got, expected, odd.build)
+
+
+def test_no_cells_are_no_launch(tmp_path):
+    """A grid without blocks is refused by a GPU, so it is not launched."""
+    case = Case(*load("two_fields", tmp_path), "float64")
+    nothing = np.zeros((case.host.constants["N_LU"], 0)), np.zeros((case.host.constants["N_STATES"], 0))
+    assert case.host.launch("cell_solve", 0, *nothing, nothing[1].copy()).is_empty
+
+
+def test_generated_source_is_readable_and_says_what_it_is_from():
+    mechanism = load_mechanism("adc")
+    code = generate(mechanism, "cuda")
+    assert code.path.suffix == ".cu" and code.path.read_text() == code.source
+    assert mechanism.digest in code.source and "do not edit" in code.source
+    assert max(map(len, code.source.splitlines())) <= 120
+    for reaction in mechanism.reactions:
+        assert f"// {reaction.text}"[:80] in code.source
+
+
+def test_the_module_of_cuda_code_has_the_constants_of_the_others(tmp_path):
+    mechanism = write_mechanism(tmp_path, RICH)
+    ours, twin = generate(mechanism, "cuda").module, generate(mechanism, "numpy").module
+    for name in ("N_A", "FIELDS", "STATES", "EXCHANGED", "N_LU", "SCHUR_PAIRS", "VOXEL_PAIRS", "BATH_PAIRS"):
+        assert getattr(ours, name) == getattr(twin, name)
+    assert len(twin.STATES) == ours.N_STATES and len(twin.SCHUR_PAIRS) == ours.N_SCHUR
