@@ -1,0 +1,112 @@
+"""Every source with every mechanism compiles for every architecture, without spills and without growing.
+
+After a change on purpose: python -m tests.emulation.test_nvrtc
+"""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+
+import pytest
+from tests.emulation import nvrtc
+
+from payloadfield.backends.cuda.declarations import kernel_files, read_kernels
+from payloadfield.backends.cuda.loader import MECHANISM_FILES, make_source
+from payloadfield.backends.cuda.signature import Build
+from payloadfield.mechanism import generate, load_mechanism
+
+ROOT = Path(__file__).parents[2]
+RECORD = Path(__file__).with_name("resources.json")
+MECHANISMS = {
+    "adc": "adc",
+    "benchmark": str(ROOT / "benchmarks" / "reference" / "mechanism.toml"),
+    "two_fields": str(ROOT / "examples" / "two_fields" / "mechanism.toml"),
+}
+BUILDS = {"mixed": Build(), "float64": Build("double", "double"), "float32": Build("float", "float")}
+SHARED_MEMORY = 48 * 1024
+"""Bytes of static shared memory that every architecture grants a block."""
+
+
+def sources(build):
+    """(label, file, text) of every source, those around generated functions once for each mechanism."""
+    plain = [(file, file, make_source(file, build)) for file in kernel_files() if file not in MECHANISM_FILES]
+    generated = {name: generate(load_mechanism(path), "cuda").source for name, path in MECHANISMS.items()}
+    return plain + [
+        (f"{name}/{file}", file, make_source(file, build, code))
+        for name, code in generated.items()
+        for file in MECHANISM_FILES
+    ]
+
+
+@cache
+def compile_all(build_name, archs):
+    """{label/kernel: {arch: Resources}} of all sources; two at a time."""
+    jobs = [(label, text, arch) for arch in archs for label, _, text in sources(BUILDS[build_name])]
+    with ThreadPoolExecutor(2) as pool:
+        found = pool.map(lambda job: nvrtc.resources_of(job[1], job[0].replace("/", "_"), job[2]), jobs)
+        results = list(found)
+    table = {}
+    for (label, _, arch), kernels in zip(jobs, results, strict=True):
+        for name, resources in kernels.items():
+            table.setdefault(f"{label}/{name}", {})[str(arch)] = resources
+    return table
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    return compile_all("mixed", tuple(nvrtc.architectures()))
+
+
+def test_architectures_from_75_to_120_are_compiled_for(compiled):
+    assert {75, 80, 86, 89, 90, 100, 120} <= set(nvrtc.architectures())
+    expected = {f"{label}/{name}" for label, file, _ in sources(Build()) for name in read_kernels(file)}
+    assert set(compiled) == expected
+    assert all(set(by_arch) == {str(arch) for arch in nvrtc.architectures()} for by_arch in compiled.values())
+
+
+def test_no_kernel_spills_or_has_a_stack(compiled):
+    bad = {(k, a): r for k, by_arch in compiled.items() for a, r in by_arch.items() if r.spills or r.stack}
+    assert bad == {}
+
+
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+def test_other_precisions_compile_without_spills_too(precision):
+    for by_arch in compile_all(precision, (90,)).values():
+        assert all(r.spills == 0 and r.stack == 0 for r in by_arch.values())
+
+
+def test_registers_and_shared_memory_have_not_doubled(compiled):
+    record = json.loads(RECORD.read_text())
+    assert set(record) == set(compiled)
+    for kernel, by_arch in compiled.items():
+        assert all(r.shared <= SHARED_MEMORY for r in by_arch.values())
+        for arch in set(record[kernel]) & set(by_arch):
+            registers, shared = record[kernel][arch]
+            assert by_arch[arch].registers < 2 * registers, (kernel, arch)
+            assert by_arch[arch].shared <= 2 * shared, (kernel, arch)
+
+
+def test_a_spill_is_seen():
+    """A kernel with more values alive than there are registers."""
+    body = "".join(f"double v{k} = a[{k} * n];" for k in range(200)) + "__syncthreads();"
+    body += "".join(f"a[{k} * n] = v{k} * v{(k * 7 + 3) % 200};" for k in range(200))
+    text = f'extern "C" __global__ void __launch_bounds__(256) crowd(double* a, int n) {{ {body} }}'
+    assert nvrtc.compile_source(text, "crowd", 90)["crowd"].spills > 0
+
+
+def test_an_error_in_a_source_is_told_with_its_line():
+    with pytest.raises(RuntimeError, match=r"(?s)broken.cu for sm_90.*undefined"):
+        nvrtc.compile_source('extern "C" __global__ void broken() { missing(); }', "broken", 90)
+
+
+def write_record():
+    """Keep what is compiled now: {kernel: {architecture: [registers, bytes of shared memory]}}, one line a kernel."""
+    table = compile_all("mixed", tuple(nvrtc.architectures()))
+    rows = {k: {a: [r.registers, r.shared] for a, r in by_arch.items()} for k, by_arch in sorted(table.items())}
+    lines = ",\n".join(f"{json.dumps(kernel)}: {json.dumps(row)}" for kernel, row in rows.items())
+    RECORD.write_text(f"{{\n{lines}\n}}\n")
+
+
+if __name__ == "__main__":
+    write_record()
