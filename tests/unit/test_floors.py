@@ -35,6 +35,7 @@ HOMES = {
     "pint": "units",
     "sympy": "mechanism",
     "dask": "compare",
+    "trimesh": "geometry/mesh",
 }
 FORBIDDEN_MODULES = frozenset({"pickle", "marshal", "shelve", "dill", "cloudpickle"})
 FORBIDDEN_CALLS = frozenset({"eval", "exec", "compile"})

@@ -9,6 +9,7 @@ from payloadfield.geometry.grid import AXES, SIDES, FloatArray, VoxelGrid, make_
 from payloadfield.geometry.label_array import LabelArray
 from payloadfield.geometry.make import make_geometry
 from payloadfield.geometry.material import MEDIUM, Material
+from payloadfield.geometry.mesh import MESH_UNITS, Mesh, Triangles, make_triangles, read_mesh
 from payloadfield.geometry.minimal_surface import MinimalSurface
 from payloadfield.geometry.placed import Moved, Repeated, Rotated
 from payloadfield.geometry.pockets import Pockets, find_pockets
@@ -20,7 +21,8 @@ from payloadfield.geometry.well import Well
 from payloadfield.geometry.woodpile import Woodpile
 
 __all__ = [
-    "AXES", "MEDIUM", "SIDES", "Box", "Cylinder", "Difference", "Droplets", "FloatArray", "Geometry", "Intersection",
-    "LabelArray", "Material", "MinimalSurface", "Moved", "Pockets", "Repeated", "Rotated", "Shape", "Sphere", "Union",
-    "VoxelGrid", "Well", "Woodpile", "find_pockets", "make_geometry", "make_grid", "radial_profile", "wall_vectors",
+    "AXES", "MEDIUM", "MESH_UNITS", "SIDES", "Box", "Cylinder", "Difference", "Droplets", "FloatArray", "Geometry",
+    "Intersection", "LabelArray", "Material", "Mesh", "MinimalSurface", "Moved", "Pockets", "Repeated", "Rotated",
+    "Shape", "Sphere", "Triangles", "Union", "VoxelGrid", "Well", "Woodpile", "find_pockets", "make_geometry",
+    "make_grid", "make_triangles", "radial_profile", "read_mesh", "wall_vectors",
 ]

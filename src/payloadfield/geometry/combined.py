@@ -38,6 +38,16 @@ class _Combined:
         """Whether a part goes on without end."""
         return any(getattr(part, "endless", False) for part in self.parts)
 
+    @property
+    def known(self) -> float:
+        """Distance up to which that of every part is more than a sign [um]."""
+        return min(getattr(part, "known", np.inf) for part in self.parts)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what is legal in the parts but probably not meant."""
+        return tuple(note for part in self.parts for note in getattr(part, "notes", ()))
+
     def fitted_to(self, grid: VoxelGrid, place: Placing = unmoved) -> "_Combined":
         """The same with each part fitted to a grid."""
         return replace(self, parts=tuple(fitted(part, grid, place) for part in self.parts))

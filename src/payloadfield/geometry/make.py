@@ -67,8 +67,10 @@ def make_geometry(
         )
     wall_area, bath_area = divide_walls(scene, draft.label, draft.open_fraction, draft.aperture, draft.bath_share)
     bath_distance = place_bath_walls(scene, draft.open_fraction, draft.aperture, bath_area)
-    if scene.has_labels:
-        draft.surface_distance = staircase_distance(grid, _is_surface_material(scene)[draft.label])
+    if scene.has_labels or scene.known < np.inf:
+        stairs = staircase_distance(grid, _is_surface_material(scene)[draft.label])
+        is_known = np.abs(draft.surface_distance) <= scene.known
+        draft.surface_distance = stairs if scene.has_labels else np.where(is_known, draft.surface_distance, stairs)
     return Geometry(
         grid, scene.materials, draft.label, draft.open_label, draft.open_fraction, *draft.aperture,
         wall_area, bath_area, bath_distance, draft.surface_distance, profile, tuple(_warnings(scene, draft)),
@@ -204,5 +206,6 @@ def _warnings(scene: Scene, draft: Draft) -> Iterator[str]:
         what, length = getattr(layer.shape, "smallest_feature", ("", np.inf))
         if h > length:
             yield f"{name}: the voxel of {h:g} um is larger than the {what} of {length:g} um; refine grid.voxel"
+        yield from (f"shape {number}: {note}" for note in getattr(layer.shape, "notes", ()))
         for sentence in getattr(layer.shape, "seams", lambda period: [])(scene.grid.period):
             yield f"shape {number}: {sentence}"

@@ -39,6 +39,16 @@ class _Placed:
         return getattr(self.part, "endless", False)
 
     @property
+    def known(self) -> float:
+        """Distance up to which that of the part is more than a sign [um]."""
+        return getattr(self.part, "known", math.inf)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what is legal in the part but probably not meant."""
+        return getattr(self.part, "notes", ())
+
+    @property
     def outside(self) -> bool:
         """Whether the part is everything around something."""
         return getattr(self.part, "outside", False)

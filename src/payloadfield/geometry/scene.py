@@ -47,6 +47,11 @@ class Scene:
         """Whether some voxels are given by a label array."""
         return any(layer.voxels is not None for layer in self.layers)
 
+    @property
+    def known(self) -> float:
+        """Distance up to which that of every shape is more than a sign [um]."""
+        return min((getattr(layer.shape, "known", np.inf) for layer in self.layers), default=np.inf)
+
     @cached_property
     def kinds(self) -> frozenset[str]:
         """Kinds of the materials that shapes and label arrays bring in."""

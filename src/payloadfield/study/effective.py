@@ -70,10 +70,11 @@ def _without_empty(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _make_paths_full(effective: dict[str, Any], folder: Path) -> None:
-    for name in ("scaffold", "cells"):
-        for row in effective.get(name, ()):
-            if "file" in row:
-                row["file"] = str(folder / row["file"])
+    rows = [*effective.get("scaffold", ()), *effective.get("cells", ())]
+    for row in rows:
+        rows += row.get("parts", ())
+        if "file" in row:
+            row["file"] = str(folder / row["file"])
 
 
 def _plain(value: Any) -> Any:

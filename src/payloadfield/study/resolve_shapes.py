@@ -12,6 +12,7 @@ from payloadfield.geometry import (
     Droplets,
     Intersection,
     LabelArray,
+    Mesh,
     MinimalSurface,
     Moved,
     Repeated,
@@ -21,6 +22,7 @@ from payloadfield.geometry import (
     Union,
     Well,
     Woodpile,
+    read_mesh,
 )
 from payloadfield.study.scaffold_tables import (
     AnyShapeTable,
@@ -30,6 +32,7 @@ from payloadfield.study.scaffold_tables import (
     CylinderTable,
     DropletsTable,
     LatticeTable,
+    MeshTable,
     ShapeTable,
     SphereTable,
     WellTable,
@@ -119,6 +122,9 @@ def _layer_height(table: WoodpileTable) -> float:
 
 
 def _assembled(table: ShapeTable, material: str, folder: Path) -> Shape:
+    if isinstance(table, MeshTable):
+        path = folder / table.file
+        return Mesh(material, read_mesh(path, table.unit, repair=table.repair), f"mesh {path}")
     assert isinstance(table, CombinedTable)
     parts = tuple(_placed(part, material, folder) for part in table.parts)
     match table.shape:

@@ -114,6 +114,15 @@ class WellTable(ShapeTable):
     insert_gap: Length | None = None
 
 
+class MeshTable(ShapeTable):
+    """A closed surface of triangles from a file, in a unit that has to be said."""
+
+    shape: Literal["mesh", "stl"]
+    file: StrictStr
+    unit: Literal["um", "mm", "cm", "m", "inch"]
+    repair: StrictBool = False
+
+
 class CombinedTable(ShapeTable):
     """Shapes as one: all of them, what they share, or the first without the others."""
 
@@ -143,7 +152,15 @@ def _with_material(table: ShapeTable | ArrayTable) -> ShapeTable | ArrayTable:
 
 
 AnyShapeTable = (
-    WoodpileTable | LatticeTable | BoxTable | SphereTable | CylinderTable | DropletsTable | WellTable | CombinedTable
+    WoodpileTable
+    | LatticeTable
+    | BoxTable
+    | SphereTable
+    | CylinderTable
+    | DropletsTable
+    | WellTable
+    | MeshTable
+    | CombinedTable
 )
 PartTable = Annotated[
     Annotated[AnyShapeTable, Field(discriminator="shape")], AfterValidator(_without_material)
@@ -164,9 +181,11 @@ SHAPES: dict[str, type[BaseModel]] = {
     "cylinder": CylinderTable,
     "droplets": DropletsTable,
     "well": WellTable,
+    "mesh": MeshTable,
+    "stl": MeshTable,
     "union": CombinedTable,
     "intersection": CombinedTable,
     "difference": CombinedTable,
     "array": ArrayTable,
 }
-SHAPES_TO_COME = ("stl", "image", "gcode")
+SHAPES_TO_COME = ("image", "gcode")
