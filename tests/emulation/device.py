@@ -89,8 +89,7 @@ class Device:
             return self.small_part(b)
         t, after = self.empty(b), self.empty(b)
         launch("smooth", level.n, *self.table(k), second, b, x, t)
-        coarse_b, coarse_x = np.full((2, self.levels[k + 1].n), np.nan, self.small)
-        coarse_b, coarse_x = coarse_b.copy(), coarse_x.copy()
+        coarse_b, coarse_x = self.empty(self.inverse[k + 1]), self.empty(self.inverse[k + 1])
         launch(
             "residual_restrict", level.n, coarse_b.size, *self.table(k), b, t, level.child_start, level.child,
             self.inverse[k + 1], first, coarse_b, coarse_x,
@@ -109,14 +108,16 @@ class Device:
         )  # fmt: skip
         return out
 
-    def solve(self, rhs, out, iterations):
-        """Conjugate gradients with a fixed number of iterations; the residual takes the place of rhs."""
+    def solve(self, rhs, out, most, enough=-1.0):
+        """Conjugate gradients, (iterations, residual): at most `most`, until the norm of the residual is `enough`.
+
+        The residual takes the place of rhs. A negative `enough`: so many iterations without a test, as on a GPU.
+        """
         launch, n = self.host.launch, self.n
-        p, image, old = np.zeros_like(rhs), self.empty(rhs), np.zeros(1)
+        p, image, old, count = np.zeros_like(rhs), self.empty(rhs), np.zeros(1), 0
         rr = self.dot(rhs, rhs)
-        for _ in range(iterations):
-            b, x = np.full((2, n), np.nan, self.small)
-            b, x = b.copy(), x.copy()
+        while count < most and not np.sqrt(rr[0]) <= enough:
+            b, x = np.full(n, np.nan, self.small), np.full(n, np.nan, self.small)
             launch("first_guess", n, self.D, self.weights[0], rr, rhs, self.inverse[0], b, x)
             t, partial = self.cycle(b, x), self.partial(n)
             launch("dot_cycle", n, rr, rhs, t, partial)
@@ -124,5 +125,5 @@ class Device:
             launch("direction", n, rr, rho, old, t, p)
             launch("apply_dot", n, self.D, self.plan.neighbour, self.g, self.zeroth, p, image, partial)
             launch("advance", n, rho, self.add_up(partial), p, image, out, rhs, partial)
-            rr, old = self.add_up(partial), rho
-        return float(np.sqrt(rr[0]))
+            rr, old, count = self.add_up(partial), rho, count + 1
+        return count, float(np.sqrt(rr[0]))

@@ -3,6 +3,7 @@
 import ctypes
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -20,6 +21,7 @@ WARNINGS = ("-Wall", "-Werror", "-Wno-unused-variable", "-Wno-unknown-pragmas", 
 # -Bsymbolic: a kernel named as a function of the C library (advance) is our own.
 OPTIONS = ("-std=c++17", "-O1", "-ffp-contract=off", "-fPIC", "-shared", "-Wl,-Bsymbolic", *WARNINGS)
 BLOCK = 32
+BARRIERS = ("__syncthreads", "block_sum", "block_partial", "accumulate", "smooth_level")
 TOLERANCE = {"double": 1e-12, "float": 1e-5}
 
 
@@ -36,8 +38,9 @@ def require_compiler():
 class HostKernels:
     """One build of the kernels for the host: those around a mechanism's functions if there is one, or the others."""
 
-    def __init__(self, build, code=None):
-        self.build = build
+    def __init__(self, build, code=None, once=False):
+        """once: run every launch once, upwards only; otherwise twice."""
+        self.build, self.once = build, once
         self.kernels = list_kernels(of_mechanism=code is not None)
         self.constants = {} if code is None else {k: v for k, v in vars(code.module).items() if k.startswith("N_")}
         self.library = ctypes.CDLL(str(compile_library(make_unit(build, self.kernels, code))))
@@ -46,6 +49,9 @@ class HostKernels:
         """Run a kernel twice, threads upwards and downwards: the same bits, or an error."""
         checked = check_launch(self.kernels[name], arguments, self.build, self.constants)
         if checked.is_empty:
+            return checked
+        if self.once:
+            self.call(checked, descending=False)
             return checked
         outputs = [a for p, a in zip(self.kernels[name].parameters, arguments, strict=True) if p.is_written]
         before = [array.copy() for array in outputs]
@@ -82,17 +88,29 @@ def make_unit(build, kernels, code):
     return "\n".join([f'#include "{HEADER.name}"', preamble, *texts, *wrappers])
 
 
+def has_barriers(kernel):
+    """Whether a kernel meets barriers: not told by its declaration, so read from its body; true if there is none."""
+    body = re.search(rf"void __launch_bounds__[^{{]* {kernel.name}\(.*?\n\}}\n", find_text(kernel), re.DOTALL)
+    return body is None or any(word in body[0] for word in BARRIERS)
+
+
+def find_text(kernel):
+    """The source of a kernel, or nothing for one made up by a test."""
+    return read_file(f"{kernel.file}.cu") if kernel.file else ""
+
+
 def make_wrapper(kernel, build):
     """A C function that runs a kernel over a grid."""
     plain = {"real": build.real, "small": build.small}
     declared = [f"{plain.get(p.ctype, p.ctype)}{'*' if p.is_array else ''} {p.name}" for p in kernel.parameters]
+    fibres = "true" if has_barriers(kernel) else "false"
     names, given = ", ".join(p.name for p in kernel.parameters), ", ".join(declared)
     fields, values = "; ".join(declared), ", ".join(f"all->{p.name}" for p in kernel.parameters)
     return (
         f'extern "C" int host_{kernel.name}(const long long* host_shape, int host_descending, {given}) {{\n'
         f"    struct all_{kernel.name} {{ {fields}; }} arguments = {{ {names} }};\n"
         f"    auto body = [](void* given) {{ auto* all = (all_{kernel.name}*)given; {kernel.name}({values}); }};\n"
-        f"    return host_launch(host_shape, host_descending, body, &arguments);\n}}\n"
+        f"    return host_launch(host_shape, host_descending, {fibres}, body, &arguments);\n}}\n"
     )
 
 

@@ -4,6 +4,7 @@ import ctypes
 
 import numpy as np
 import pytest
+from tests.emulation import host
 from tests.emulation.host import compile_library, make_build, make_unit, make_wrapper
 
 from payloadfield.backends.cuda.declarations import Kernel, Parameter
@@ -61,3 +62,11 @@ def test_a_result_that_hangs_on_the_order_of_threads_shows(library, name):
 @pytest.mark.parametrize("name", ["torn_barrier", "left_before_barrier"])
 def test_a_barrier_that_not_all_threads_reach_is_an_error(library, name):
     assert [run(library, name, descending)[0] for descending in (False, True)] == [1, 1]
+
+
+def test_a_barrier_in_a_kernel_that_was_said_to_have_none_is_an_error(monkeypatch):
+    monkeypatch.setattr(host, "BARRIERS", ())
+    kernels = host.HostKernels(make_build("float64"))
+    a, partial = np.ones(40), np.zeros(2)
+    with pytest.raises(RuntimeError, match="dot: the threads of a block disagree about a barrier"):
+        kernels.launch("dot", 40, a, a, partial)

@@ -55,7 +55,7 @@ REFUSED = {
     "dtype": ({"x": np.zeros(N)}, "x: got float64"),
     "dtype of an index": ({"neighbour": np.zeros((WIDTH, N), np.int64)}, "neighbour: got int64"),
     "shape": ({"b": np.zeros(N - 1, np.float32)}, "b: got float32 (99,)"),
-    "shape against a scalar": ({"width": 7}, "with width = 7"),
+    "shape against a scalar": ({"width": 7}, "and width = 7"),
     "number of dimensions": ({"g": np.zeros(WIDTH * N, np.float32)}, "g: got float32 (600,)"),
     "stride": ({"x": np.zeros(2 * N, np.float32)[::2]}, "x: got float32 (100,) with gaps"),
     "order": ({"g": np.zeros((N, WIDTH), np.float32).T}, "g: got float32 (6, 100) with gaps"),
@@ -89,7 +89,7 @@ def test_indices_and_counts_that_would_reach_outside_are_refused():
 def test_sizes_of_the_mechanism_are_checked():
     arguments = [5, np.zeros((7, 5)), np.zeros((3, 5)), np.zeros((3, 5))]
     assert check_launch(CELL_SOLVE, arguments, BUILD, {"N_LU": 7, "N_STATES": 3}).grid == (1, 1)
-    with pytest.raises(BackendError, match=r"lu: got float64 \(7, 5\).*with N_LU = 8"):
+    with pytest.raises(BackendError, match=r"lu: got float64 \(7, 5\).*and N_LU = 8"):
         check_launch(CELL_SOLVE, arguments, BUILD, {"N_LU": 8, "N_STATES": 3})
 
 
@@ -102,7 +102,7 @@ def test_partial_sums_have_one_place_for_each_block():
     dot = list_kernels(of_mechanism=False)["dot"]
     a = np.zeros(N)
     check_launch(dot, [N, a, a, np.zeros(2)], BUILD)
-    with pytest.raises(BackendError, match=r"partial: got float64.*with n_blocks = 2"):
+    with pytest.raises(BackendError, match=r"partial: got float64.*and n_blocks = 2"):
         check_launch(dot, [N, a, a, np.zeros(1)], BUILD)
 
 

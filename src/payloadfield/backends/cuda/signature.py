@@ -18,6 +18,9 @@ import numpy as np
 from payloadfield.backends.cuda.declarations import Kernel, Parameter
 from payloadfield.errors import BackendError
 
+_DTYPES: dict[str, np.dtype[Any]] = {
+    name: np.dtype(code) for name, code in (("double", "f8"), ("float", "f4"), ("int", "i4"), ("long long", "i8"))
+}
 _BOUND = re.compile(r"(up to|below) (\w+)")
 
 
@@ -41,8 +44,7 @@ class Build:
 
     def dtype(self, ctype: str) -> np.dtype[Any]:
         """NumPy's type for a type of the sources."""
-        plain = {"real": self.real, "small": self.small}.get(ctype, ctype)
-        return np.dtype({"double": "f8", "float": "f4", "int": "i4", "long long": "i8"}[plain])
+        return _DTYPES[self.real if ctype == "real" else self.small if ctype == "small" else ctype]
 
 
 @dataclass(frozen=True)
@@ -119,19 +121,25 @@ def _grid(where: str, over: str, sizes: Mapping[str, int], block: int) -> tuple[
 
 
 def _check_array(where: str, parameter: Parameter, value: Any, build: Build, sizes: dict[str, int]) -> None:
-    label, dtype = f"{where}, {parameter.name}", build.dtype(parameter.ctype)
-    needed = f"{dtype} ({', '.join(parameter.shape)}), C-contiguous, [{parameter.unit}], is needed"
+    dtype = build.dtype(parameter.ctype)
     if not hasattr(value, "dtype") or not hasattr(value, "flags"):
-        raise BackendError(f"{label}: got {type(value).__name__}; an array {needed}")
-    got = f"got {value.dtype} {tuple(value.shape)}"
+        raise _refuse(where, parameter, dtype, type(value).__name__)
     if value.dtype != dtype or value.ndim != len(parameter.shape):
-        raise BackendError(f"{label}: {got}; {needed}")
+        raise _refuse(where, parameter, dtype, f"{value.dtype} {tuple(value.shape)}")
     if not value.flags.c_contiguous:
-        raise BackendError(f"{label}: {got} with gaps or in another order; {needed}")
+        raise _refuse(where, parameter, dtype, f"{value.dtype} {tuple(value.shape)} with gaps or in another order")
     for name, size in zip(parameter.shape, value.shape, strict=True):
         expected = _size(name, sizes, size)
         if expected != size:
-            raise BackendError(f"{label}: {got}; {needed}, with {name} = {expected}")
+            got = f"{value.dtype} {tuple(value.shape)}, and {name} = {expected}"
+            raise _refuse(where, parameter, dtype, got)
+
+
+def _refuse(where: str, parameter: Parameter, dtype: np.dtype[Any], got: str) -> BackendError:
+    shape = ", ".join(parameter.shape)
+    return BackendError(
+        f"{where}, {parameter.name}: got {got}; an array {dtype} ({shape}), C-contiguous, [{parameter.unit}], is needed"
+    )
 
 
 def _size(name: str, sizes: dict[str, int], found: int) -> int:
