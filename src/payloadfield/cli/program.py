@@ -18,6 +18,7 @@ VERBS = {
     "info": ("info", "info"),
     "plot": ("plot", "plot"),
     "export": ("export", "export"),
+    "geometry": ("geometry", "geometry"),
     "library": ("library", "library"),
     "seeds": ("seeds", "seeds"),
     "mechanism": ("mechanism", "mechanism"),

@@ -9,6 +9,7 @@ from payloadfield.geometry.grid import AXES, SIDES, FloatArray, VoxelGrid, make_
 from payloadfield.geometry.label_array import LabelArray
 from payloadfield.geometry.make import make_geometry
 from payloadfield.geometry.material import MEDIUM, Material
+from payloadfield.geometry.measure import Measures, Spread, local_thickness, measure_geometry
 from payloadfield.geometry.mesh import MESH_UNITS, Mesh, Triangles, make_triangles, read_mesh
 from payloadfield.geometry.minimal_surface import MinimalSurface
 from payloadfield.geometry.placed import Moved, Repeated, Rotated
@@ -22,7 +23,8 @@ from payloadfield.geometry.woodpile import Woodpile
 
 __all__ = [
     "AXES", "MEDIUM", "MESH_UNITS", "SIDES", "Box", "Cylinder", "Difference", "Droplets", "FloatArray", "Geometry",
-    "Intersection", "LabelArray", "Material", "Mesh", "MinimalSurface", "Moved", "Pockets", "Repeated", "Rotated",
-    "Shape", "Sphere", "Triangles", "Union", "VoxelGrid", "Well", "Woodpile", "find_pockets", "make_geometry",
-    "make_grid", "make_triangles", "radial_profile", "read_mesh", "wall_vectors",
+    "Intersection", "LabelArray", "Material", "Measures", "Mesh", "MinimalSurface", "Moved", "Pockets", "Repeated",
+    "Rotated", "Shape", "Sphere", "Spread", "Triangles", "Union", "VoxelGrid", "Well", "Woodpile", "find_pockets",
+    "local_thickness", "make_geometry", "make_grid", "make_triangles", "measure_geometry", "radial_profile",
+    "read_mesh", "wall_vectors",
 ]

@@ -14,20 +14,42 @@ def staircase_distance(grid: VoxelGrid, is_surface: npt.NDArray[np.bool_]) -> Fl
     """
     if not is_surface.any() or is_surface.all():
         return np.full(grid.shape, -np.inf if is_surface.any() else np.inf)
-    distance = _distance_to(is_surface, grid) - _distance_to(~is_surface, grid)
+    distance = distance_to(is_surface, grid) - distance_to(~is_surface, grid)
     return (distance - 0.5 * np.sign(distance)) * grid.spacing
 
 
-def _distance_to(target: npt.NDArray[np.bool_], grid: VoxelGrid) -> FloatArray:
-    """Distance in voxels to the nearest voxel of the target, through periodic sides too."""
+def distance_to(target: npt.NDArray[np.bool_], grid: VoxelGrid) -> FloatArray:
+    """Distance in voxels of each voxel to the nearest one of the target, through periodic sides too: (nz, ny, nx)."""
     from scipy.ndimage import distance_transform_edt
 
     distance = distance_transform_edt(~target)
-    # Nothing beyond the largest distance within the box can be nearer.
-    reach = int(np.ceil(distance.max()))
-    margin = [min(reach, n // 2 + 1) if p else 0 for n, p in zip(grid.shape, grid.periodic, strict=True)]
+    margin = _margin(distance, grid)
     if not any(margin):
         return np.asarray(distance)
     padded = np.pad(~target, [(m, m) for m in margin], mode="wrap")
-    inner = tuple(slice(m, m + n) for m, n in zip(margin, grid.shape, strict=True))
-    return np.asarray(distance_transform_edt(padded)[inner])
+    return np.asarray(distance_transform_edt(padded)[_inner(margin, grid)])
+
+
+def distance_to_surface(inside: npt.NDArray[np.bool_], depth: FloatArray, grid: VoxelGrid) -> FloatArray:
+    """Distance in voxels of voxels inside to the surface between them and the others; 0 outside: (nz, ny, nx).
+
+    The distance to the nearest voxel outside, less how deep its centre lies beyond the surface.
+    inside: (nz, ny, nx), neither all nor nothing; depth: (nz, ny, nx) of the centres of the others, in voxels
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    margin = _margin(distance_transform_edt(inside), grid)
+    pad = [(m, m) for m in margin]
+    distance, nearest = distance_transform_edt(np.pad(inside, pad, mode="wrap"), return_indices=True)
+    distance -= np.pad(depth, pad, mode="wrap")[tuple(nearest)]
+    return np.where(inside, distance[_inner(margin, grid)], 0)
+
+
+def _margin(distance: FloatArray, grid: VoxelGrid) -> list[int]:
+    """How much of the other side to see: nothing beyond the largest distance within the box can be nearer."""
+    reach = int(np.ceil(distance.max()))
+    return [min(reach, n // 2 + 1) if p else 0 for n, p in zip(grid.shape, grid.periodic, strict=True)]
+
+
+def _inner(margin: list[int], grid: VoxelGrid) -> tuple[slice, ...]:
+    return tuple(slice(m, m + n) for m, n in zip(margin, grid.shape, strict=True))

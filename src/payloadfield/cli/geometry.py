@@ -1,0 +1,129 @@
+"""`payloadfield geometry`: what the scaffold of a study is like."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from payloadfield.cli.output import json_option
+
+if TYPE_CHECKING:
+    from payloadfield.study import Study
+
+
+@click.group(short_help="Measure the scaffold of a study.", epilog="Example: payloadfield geometry measure study.toml")
+def geometry() -> None:
+    """Look at the scaffold of a study, before it is run."""
+
+
+@geometry.command("measure", epilog="Example: payloadfield geometry measure seeds/t-dxd-scaffold/study.toml --json")
+@click.argument("study", type=click.Path(path_type=Path))
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a value of the study; repeatable."
+)
+@click.option("--field", help="Field whose diffusion is measured; the one that materials hinder is worth a look.")
+@click.option("--no-diffusion", is_flag=True, help="Leave out effective diffusivity and tortuosity.")
+@json_option
+def measure(study: Path, overrides: tuple[str, ...], field: str | None, no_diffusion: bool, as_json: bool) -> None:
+    """Measure the scaffold of STUDY: porosity, surface, sizes of pores and struts, connectivity, tortuosity."""
+    from payloadfield.cli.output import print_json
+    from payloadfield.study import load_study
+
+    found = load_study(study, overrides)
+    facts = measure_study(found, _field(found, field), with_diffusion=not no_diffusion)
+    if as_json:
+        print_json(facts)
+    else:
+        _print(facts)
+
+
+def _field(study: Study, name: str | None) -> str:
+    """The field asked for, or the first of the mechanism."""
+    names = study.mechanism.field_names
+    if name is not None and name not in names:
+        raise click.BadParameter(f"{name!r} is no field of the mechanism; there are: {', '.join(names)}")
+    return name or names[0]
+
+
+def measure_study(study: Study, field: str, *, with_diffusion: bool = True) -> dict[str, Any]:
+    """Measures of the scaffold of a study, as plain data; lengths in um."""
+    from payloadfield.geometry import measure_geometry
+
+    nz, ny, nx = study.geometry.grid.shape
+    return {
+        "title": study.title,
+        "voxels_xyz": [nx, ny, nz],
+        "spacing_um": study.geometry.grid.spacing,
+        **asdict(measure_geometry(study.geometry, study.pockets)),
+        "diffusion": _diffusion(study, field) if with_diffusion else None,
+        "warnings": study.geometry.warnings,
+    }
+
+
+def _diffusion(study: Study, field: str) -> dict[str, Any]:
+    from payloadfield.solver.effective_diffusivity import effective_diffusivity
+
+    diffusivity = float(study.diffusivity[study.mechanism.field_names.index(field)])
+    # A field that stays put is measured as if it moved: the number is relative to its motion in the medium.
+    along = {
+        axis: asdict(effective_diffusivity(study.geometry, axis, field=field, diffusivity=diffusivity or 1.0))
+        for axis in ("x", "y", "z")
+    }
+    return {"field": field, **along}
+
+
+def _print(facts: dict[str, Any]) -> None:
+    from payloadfield.cli.output import make_console, make_table
+
+    console = make_console()
+    voxels = " x ".join(str(n) for n in facts["voxels_xyz"])
+    console.print(f"{facts['title']}\nGrid {voxels} (x, y, z) of {facts['spacing_um']:g} um", markup=False)
+    console.print(make_table("Scaffold", ("measure", "value", "unit"), _rows(facts), right=(1,)))
+    columns = ("um", "mean", "10%", "50%", "90%", "largest")
+    console.print(make_table("Lengths", columns, _lengths(facts), right=range(1, 6)))
+    if facts["diffusion"]:
+        title = f"Diffusion of {facts['diffusion']['field']}"
+        console.print(make_table(title, ("along", "D_eff / D", "tortuosity"), _along(facts), right=(1, 2)))
+    for warning in facts["warnings"]:
+        console.print(f"Warning: {warning}", markup=False)
+
+
+def _rows(facts: dict[str, Any]) -> list[tuple[str, str, str]]:
+    from payloadfield.cli.output import number
+
+    of_solid = facts["specific_surface_of_solid"]
+    return [
+        ("porosity", number(facts["porosity"]), "1"),
+        ("  reached by the bath", number(facts["porosity_open"]), "1"),
+        ("  closed to the bath", number(facts["porosity_closed"]), "1"),
+        ("pockets", f"{facts['n_pockets']:,}", ""),
+        ("  closed to the bath", f"{facts['n_pockets_closed']:,}", ""),
+        ("wall area", number(facts["wall_area"]), "um^2"),
+        ("  per volume of the grid", number(facts["specific_surface"]), "1/um"),
+        ("  per volume of solid", "-" if of_solid is None else number(of_solid), "1/um"),
+    ]
+
+
+def _lengths(facts: dict[str, Any]) -> list[tuple[str, ...]]:
+    from payloadfield.cli.output import number
+
+    names = {
+        "pore_size": "pore size",
+        "strut_thickness": "strut thickness",
+        "surface_distance": "distance to a surface",
+    }
+    rows = []
+    for key, name in names.items():
+        values = list(facts[key].values()) if facts[key] else [None] * 5
+        rows.append((name, *("-" if value is None else number(value) for value in values)))
+    return rows
+
+
+def _along(facts: dict[str, Any]) -> list[tuple[str, str, str]]:
+    from payloadfield.cli.output import number
+
+    along = [facts["diffusion"][axis] for axis in ("x", "y", "z")]
+    return [(item["axis"], number(item["relative"]), number(item["tortuosity"])) for item in along]
