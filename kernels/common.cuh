@@ -46,7 +46,8 @@ __device__ __forceinline__ real hill_slope(const real x, const real half, const 
     return exponent / (half * ratio * (real(1) + raised) * (real(1) + real(1) / raised));
 }
 
-// Sum of one value of every thread of the block, the same in every thread; all threads of the block must come here.
+// Sum of one value of every thread of the block, for thread 0; all threads of the block must come here. No barrier is
+// needed between two sums: scratch[0], all that is read after the last one, belongs to thread 0.
 __device__ __forceinline__ double block_sum(const double value) {
     __shared__ double scratch[BLOCK];
     scratch[threadIdx.x] = value;
@@ -55,9 +56,7 @@ __device__ __forceinline__ double block_sum(const double value) {
         if (threadIdx.x < half) scratch[threadIdx.x] += scratch[threadIdx.x + half];
         __syncthreads();
     }
-    const double total = scratch[0];
-    __syncthreads();
-    return total;
+    return scratch[0];
 }
 
 // Sum of one value of every thread, left in partial[block]; all threads of the block must come here.

@@ -63,8 +63,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) small_levels(
             for (long long c = child_start[k]; c < child_start[k + 1]; ++c) total += x[lo + child[c]];
             b[k] = total;
         }
-        __syncthreads();
-    }
+    }  // no barrier: up to the next one every thread reads of b what it wrote
     for (long long i = offset[bottom] + threadIdx.x; i < offset[n_levels]; i += BLOCK) t[i] = b[i] * inverse[i];
     __syncthreads();
     for (int level = bottom - 1; level >= 0; --level) {
