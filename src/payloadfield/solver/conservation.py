@@ -10,7 +10,7 @@ fields that depend on each other in a loop are shifted together, coupled by the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,11 +34,12 @@ class PocketSystem:
         self._finite_bath = finite_bath
         self._size = int(self._start[-1]) + (self._n_fields if finite_bath else 0)
         self._entries: _Entries = []
+        self._apply_inverse: Callable[[_Floats], _Floats]
 
     def add_field(self, k: int, diagonal: _Floats) -> None:
-        """Add the pocket sums of field k's own zeroth-order terms, (P,)."""
+        """Add the pocket sums of field k's own zeroth-order terms, (P,); zero where the field cannot be: no shift."""
         rows = self._start[k] + np.arange(len(diagonal))
-        self._entries.append((diagonal, rows, rows))
+        self._entries.append((np.where(diagonal == 0.0, 1.0, diagonal), rows, rows))
 
     def add_coupling(
         self, k: int, j: int, values: _Floats, pocket_k: NDArray[np.int32], pocket_j: NDArray[np.int32]
@@ -58,16 +59,23 @@ class PocketSystem:
             self._entries.append((np.array([value]), np.array([bath + k]), np.array([bath + j])))
 
     def factor(self) -> None:
-        """Assemble and factor the matrix."""
+        """Assemble and factor the matrix; where that fails, shifts are nan, and the step is rejected."""
         values, rows, columns = (np.concatenate([entry[i] for entry in self._entries]) for i in range(3))
+        counts = values != 0.0
+        if np.array_equal(rows[counts], columns[counts]):
+            diagonal = np.bincount(rows, weights=np.where(rows == columns, values, 0.0), minlength=self._size)
+            self._apply_inverse = lambda right: right / diagonal
+            return
         matrix = sparse.coo_array((values, (rows, columns)), shape=(self._size, self._size)).tocsc()
-        self._single = float(matrix[0, 0]) if self._size == 1 else None
-        self._factors = None if self._size == 1 else splu(matrix)
+        try:
+            self._apply_inverse = splu(matrix).solve
+        except RuntimeError:  # singular, or made of nan: a step far too long
+            self._apply_inverse = lambda right: np.full_like(right, np.nan)
 
     def solve(self, residuals: Sequence[_Floats], bath_residuals: Sequence[float]) -> tuple[list[_Floats], _Floats]:
         """Shifts of each field's pockets, and of the bath of each field (zeros if infinite)."""
         right = np.concatenate([*residuals, np.asarray(bath_residuals if self._finite_bath else [], float)])
-        solution = right / self._single if self._factors is None else self._factors.solve(right)
+        solution = self._apply_inverse(right)
         shifts = [solution[self._start[k] : self._start[k + 1]] for k in range(self._n_fields)]
         bath = solution[self._start[-1] :] if self._finite_bath else np.zeros(self._n_fields)
         return shifts, bath

@@ -29,9 +29,12 @@ class Controller:
     accepted_error: float = 0.0
     just_rejected: bool = False
 
+    def __post_init__(self) -> None:
+        self.proposal = min(self.proposal, self.largest)
+
     def restart(self, first_step: float) -> None:
         """Forget the past: after an event the solution is not smooth."""
-        self.proposal = first_step
+        self.proposal = min(first_step, self.largest)
         self.accepted_dt = self.accepted_error = 0.0
         self.just_rejected = False
 

@@ -18,7 +18,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 from payloadfield.backends.plan import DIRECTIONS, BathContact, CellTable, Plan, TransportGroup
-from payloadfield.errors import StudyError
+from payloadfield.errors import CellsError, StudyError
 from payloadfield.solver.multigrid import build_hierarchy
 
 _AXIS_OF_DIRECTION = (2, 2, 1, 1, 0, 0)
@@ -43,7 +43,7 @@ def make_plan(study: Any) -> Plan:
         neighbour=neighbour,
         groups=groups,
         group_of_field=group_of_field,
-        diffusivity=np.asarray(study.diffusivity, float),
+        diffusivity=np.where(study.diffusivity > 0.0, study.diffusivity, 1.0),  # what stays put has no faces
         capacity=capacity,
         capacity_index=capacity_index,
         bath=_bath_contact(study, voxel, mobility),
@@ -125,7 +125,9 @@ def _face_conductance(
     aperture: _Floats,
     mobility: _Floats,
 ) -> NDArray[np.float32]:
-    """Face conductances over the diffusivity, (6, n) [um]."""
+    """Face conductances over the diffusivity, (6, n) [um]; none for a field that stays put."""
+    if diffusivity == 0.0:
+        return np.zeros(aperture.shape, np.float32)
     h = float(geometry.grid.spacing)
     with np.errstate(divide="ignore"):
         resistance = 0.5 / mobility
@@ -223,7 +225,7 @@ def _bath_conductance(study: Any, field: int, voxel: NDArray[np.int64], mobility
 def _film(area: _Floats, distance: _Floats | float, kappa: _Floats, permeability: float) -> _Floats:
     """Conductance of an area: A / (distance / kappa + 1 / permeability), zero where nothing diffuses."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        value = area / (distance / kappa + 1.0 / permeability)
+        value = area / (distance / kappa + np.divide(1.0, permeability))
     return np.where((area > 0.0) & (kappa > 0.0), value, 0.0)
 
 
@@ -240,6 +242,11 @@ def _cell_table(study: Any, voxel: NDArray[np.int64]) -> CellTable:
     number = np.full(int(np.prod(study.geometry.grid.shape)), -1, np.int64)
     number[voxel] = np.arange(len(voxel))
     entry_voxel = number[cells.entry_voxel]
+    if np.any(entry_voxel < 0):
+        lost = np.searchsorted(cells.entry_start, np.flatnonzero(entry_voxel < 0)[0], side="right") - 1
+        raise CellsError(
+            f"cell {lost}: its footprint covers a voxel that is closed; only voxels with an open face can hold a cell"
+        )
     order = np.argsort(entry_voxel, kind="stable").astype(np.int64)
     touched, counts = np.unique(entry_voxel, return_counts=True)
     return CellTable(

@@ -25,8 +25,12 @@ from payloadfield.units import AVOGADRO_NM_UM3
 LOOP_SWEEPS = 2
 """Sweeps over fields that depend on each other in a loop."""
 
-RESIDUAL_SHARE = 0.5
-"""A solve may stop at this share, times the root of rtol, of the largest right-hand side among its step's stages."""
+RESIDUAL_SHARE = 1.08
+"""A solve may stop at this share, times rtol^(2/3), of the largest right-hand side among its step's stages: what a step
+of order 3 adds to a field goes as rtol^(1/3), so that the error left stays in proportion to rtol."""
+
+LARGEST_SHARE = 0.25
+"""... and never at more than this share, so that a loose run still solves."""
 
 BORDER_RESIDUAL = 0.1
 """The same for the answer of a field to a finite bath, at most: a coarser one costs the order at tight tolerances."""
@@ -45,12 +49,23 @@ class StepStatistics:
     worst_residual: float
 
 
+@dataclass(frozen=True)
+class Fault:
+    """The first rate of change that is not finite: kind "field" or "state", which of them (row), the open voxel or cell
+    where (place), and in how many."""
+
+    kind: str
+    row: int
+    place: int
+    count: int
+
+
 class Stepper:
     """Attempts one step from a state; holds all work arrays, allocated once."""
 
     def __init__(self, plan: Plan, backend: Backend, rtol: float, floors: _Floats) -> None:
         """Allocate; rtol: tolerance of a step, floors (n_field,): sizes below which errors count less [nM]."""
-        self._residual_share = RESIDUAL_SHARE * np.sqrt(rtol)
+        self._residual_share = min(RESIDUAL_SHARE * rtol ** (2 / 3), LARGEST_SHARE)
         self._capacity_norm = np.array([backend.norm(plan.field_capacity(f)) for f in range(plan.n_fields)])
         self._negligible = NEGLIGIBLE_SHARE * rtol * floors
         self._largest_rhs = np.zeros(plan.n_fields)
@@ -99,9 +114,10 @@ class Stepper:
     def attempt(self, state: State, dt: float, new: State) -> StepStatistics:
         """Advance `state` by dt [s] into `new`; the difference to the embedded solution goes to `self.error`."""
         self._iterations, self._worst = 0, 0.0
-        self._linearise(state, 1.0 / (self.tableau.gamma * dt))
-        for stage in range(self.tableau.n_stages):
-            self._solve_stage(stage, state, dt)
+        with np.errstate(all="ignore"):  # an attempt may leave the range of a rate: its error is then not finite
+            self._linearise(state, 1.0 / (self.tableau.gamma * dt))
+            for stage in range(self.tableau.n_stages):
+                self._solve_stage(stage, state, dt)
         for name in ARRAYS:
             increments = self._increments[name]
             self.backend.combine(getattr(new, name), getattr(state, name), increments, self.tableau.m)
@@ -122,6 +138,18 @@ class Stepper:
         cells, plan = self.plan.cells, self.plan
         footprint = (cells.entry_start, cells.entry_voxel, cells.entry_weight)
         return (fields, states, plan.parameters, plan.cell_parameters, *footprint)
+
+    def find_fault(self, state: State, dt: float) -> Fault | None:
+        """Where an attempt of dt [s] first meets a rate that is not finite: in a cell, else in a voxel."""
+        with np.errstate(all="ignore"):
+            self._linearise(state, 1.0 / (self.tableau.gamma * dt))
+            for stage in range(self.tableau.n_stages):
+                self._solve_stage(stage, state, dt)
+                for kind, rates in (("state", self._cell_rates), ("field", self._field_rhs)):
+                    row, place = np.nonzero(~np.isfinite(rates))
+                    if row.size:
+                        return Fault(kind, int(row[0]), int(place[0]), int(np.count_nonzero(row == row[0])))
+        return None
 
     # -- linearisation ------------------------------------------------------------------------------------------
 
@@ -172,7 +200,9 @@ class Stepper:
         self._bath_diagonal[field] = self._sg * volume + self._conductance_sum[field] - loss
         self.backend.bath_coupling(field, self._rhs)
         enough = min(BORDER_RESIDUAL, 2.0 * self._residual_share) * self.backend.norm(self._rhs)
-        self.backend.solve(field, self._rhs, self._border[field], enough, warm=True)
+        report = self.backend.solve(field, self._rhs, self._border[field], enough, warm=True)
+        if not np.isfinite(report.residual):
+            self._border[field] = 0.0  # the next attempt must not start from what spoilt this one
         self._border_dot[field] = self._bath_dot(field, self._border[field])
         self._border_residual[field] = self.backend.pocket_sums(field, self._rhs)
 

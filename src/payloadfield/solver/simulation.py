@@ -20,7 +20,7 @@ from payloadfield.solver.state import State
 
 _Floats = NDArray[np.float64]
 
-SMALLEST_STEP = 1e-9
+SMALLEST_STEP = 1e-10
 """A step below this fraction of the duration means that the integration is stuck."""
 
 ROUNDING = 1e-12
@@ -30,7 +30,8 @@ ROUNDING = 1e-12
 @dataclass(frozen=True)
 class StepRecord:
     """One accepted step: number, time reached and step size [s], scaled error and the quantity that has it, iterations
-    of all its solves, attempts rejected before it, worst relative balance defect by moiety, outputs and event reached.
+    of all its solves, attempts rejected before it, worst relative balance defect by moiety, outputs reached, and the
+    first event carried out.
     """
 
     index: int
@@ -121,7 +122,8 @@ class Simulation:
 
     def _initial_state(self) -> State:
         study, state = self.study, State.zeros(self.plan)
-        state.fields[...] = np.asarray(study.initial_fields, float)[:, None]
+        is_accessible = self.plan.capacity[self.plan.capacity_index] > 0.0
+        state.fields[...] = np.where(is_accessible, np.asarray(study.initial_fields, float)[:, None], 0.0)
         state.states[...] = study.initial_states
         state.bath[...] = study.initial_bath
         return state
@@ -134,6 +136,8 @@ class Simulation:
         return min(t for t in times if self._before(self.time, t))
 
     def _advance(self, end: float) -> StepRecord:
+        if self.n_steps >= self.study.solver.max_steps:
+            raise self._too_many_steps(end)
         target, rejected = self._target(end), 0
         while True:
             dt, cut_short = self._choose_step(target)
@@ -145,7 +149,7 @@ class Simulation:
             rejected += 1
             self.controller.reject(dt, error)
             if self.controller.proposal < SMALLEST_STEP * self.study.duration:
-                raise self._stuck(worst, error)
+                raise self._stuck(dt, worst, error)
         self.controller.accept(dt, error, cut_short=cut_short)
         if cut_short and not self._before(self._new.time, target):
             self._new.time = target
@@ -156,7 +160,7 @@ class Simulation:
     def _choose_step(self, target: float) -> tuple[float, bool]:
         """The controller's step, shortened or slightly stretched so that steps land on the target."""
         left, dt = target - self.time, self.controller.proposal
-        if dt >= 0.9 * left:
+        if dt >= 0.9 * left and left <= self.controller.largest:
             return left, True
         if dt > 0.5 * left:
             return 0.5 * left, True
@@ -167,7 +171,9 @@ class Simulation:
         self.n_rejected += rejected
         balance = {line.moiety: line.relative_defect for line in self.ledger}
         outputs = self.outputs_now()
-        event = self._next_event if self._act() else None
+        event: int | None = self._next_event
+        if not self._act():
+            event = None
         return StepRecord(
             self.n_steps, self.time, dt, error, worst, statistics.iterations, statistics.worst_residual, rejected,
             balance, outputs, event,
@@ -193,31 +199,36 @@ class Simulation:
 
     # -- trouble ------------------------------------------------------------------------------------------------
 
-    def _stuck(self, worst: str, error: float) -> SolverError:
+    def _stuck(self, dt: float, worst: str, error: float) -> SolverError:
         """The error to raise when the step size has shrunk to nothing; the last good state is kept."""
-        place = self._first_non_finite()
         reason = f"the error of {worst} stays at {error:.3g} times the tolerance"
-        if place is not None:
-            reason = f"{place} is not a finite number"
+        if not np.isfinite(error):
+            reason = f"{self._describe_fault(dt, worst)} is not a finite number"
         return SolverError(
             f"the integration stopped at t = {self.time / 3600:.6g} h: {reason}, however short the step "
             f"(down to {self.controller.proposal:.3g} s). The state at that time is kept. Check rate constants and "
             "concentrations of that quantity (`payloadfield check`), or a tighter solver.rtol."
         )
 
-    def _first_non_finite(self) -> str | None:
-        """Name and place of the first value of the attempted step that is not finite."""
-        plan, new = self.plan, self._new
-        for f, field in enumerate(plan.mechanism.fields):
-            bad = np.flatnonzero(~np.isfinite(new.fields[f]))
-            if bad.size:
-                z, y, x = np.unravel_index(plan.voxel[bad[0]], plan.shape)
-                return f"field {field.name} in voxel (x, y, z) = ({x}, {y}, {z}), the first of {bad.size},"
-        for s, state in enumerate(plan.mechanism.states):
-            bad = np.flatnonzero(~np.isfinite(new.states[s]))
-            if bad.size:
-                return f"state {state.name} of cell {bad[0]}, the first of {bad.size},"
-        return None
+    def _too_many_steps(self, end: float) -> SolverError:
+        """The error to raise when a run has taken all the steps that it may."""
+        return SolverError(
+            f"the integration stopped at t = {self.time / 3600:.6g} h of {end / 3600:.6g} h after {self.n_steps} "
+            f"steps, the most that solver.max_steps allows; the next would be {self.controller.proposal:.3g} s long. "
+            "The state at that time is kept. Raise solver.max_steps, or look for a rate constant that is far too large."
+        )
+
+    def _describe_fault(self, dt: float, worst: str) -> str:
+        """Name and place of the first rate that is not finite in an attempt of dt [s]."""
+        fault, plan = self.stepper.find_fault(self._state, dt), self.plan
+        if fault is None:
+            return worst
+        if fault.kind == "state":
+            name, where = plan.mechanism.states[fault.row].name, f"cell {fault.place}"
+        else:
+            z, y, x = np.unravel_index(plan.voxel[fault.place], plan.shape)
+            name, where = plan.mechanism.fields[fault.row].name, f"voxel (x, y, z) = ({x}, {y}, {z})"
+        return f"the rate of change of {name} in {where}, the first of {fault.count},"
 
     # -- continuing ---------------------------------------------------------------------------------------------
 
