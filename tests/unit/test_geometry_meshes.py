@@ -93,6 +93,17 @@ def binary_stl(path, claimed=None, cut=0, poison=None):
     path.write_bytes(data[:len(data) - cut])
 
 
+def damaged_archive(path):
+    """A 3MF file whose compressed stream is broken in the middle."""
+    ball(subdivisions=1).export(path)
+    data = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        model = next(item for item in archive.infolist() if item.filename.endswith(".model"))
+    start = model.header_offset + 60
+    data[start:start + 40] = bytes(range(40))
+    path.write_bytes(data)
+
+
 def bomb(path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("3D/3dmodel.model", b"\0" * 2**27)
@@ -112,10 +123,14 @@ def bomb(path):
     ("a.ply", lambda path: path.write_text("ply\nformat ascii 1.0\nelement vertex 4294967296\nend_header\n"),
      "claims 4294967296 elements 'vertex'"),
     ("a.ply", lambda path: path.write_text("plx"), "no PLY file"),
+    ("a.ply", lambda path: path.write_text(
+        "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
+        "element face 1\nproperty ls\nend_header\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n"), "no readable PLY file"),
     ("a.ply", lambda path: path.write_text("ply\n"), "its header does not end"),
     ("a.obj", lambda path: path.write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 9\n"), "names vertex|no readable OBJ"),
     ("a.obj", lambda path: path.write_text("nothing"), "holds no triangles|no readable OBJ"),
     ("a.3mf", lambda path: path.write_text("nothing"), "no readable 3MF archive"),
+    ("a.3mf", damaged_archive, "no readable 3MF file"),
     ("a.3mf", bomb, "no real mesh packs so well"),
     ("a.step", lambda path: path.write_text(""), r"files that end in '\.step' are not read"),
 ])
@@ -134,13 +149,13 @@ def test_a_unit_has_to_be_known(tmp_path):
 @settings(max_examples=30, deadline=None)
 @given(data=st.data())
 def test_damaged_files_are_refused_or_read_but_never_crash(data, tmp_path_factory):
-    kind = data.draw(st.sampled_from(["stl", "ply", "obj"]))
+    kind = data.draw(st.sampled_from(["stl", "ply", "obj", "3mf"]))
     path = tmp_path_factory.mktemp("mesh") / f"a.{kind}"
     ball(subdivisions=0).export(path)
     content = bytearray(path.read_bytes())
     for _ in range(data.draw(st.integers(1, 6))):
-        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    path.write_bytes(content[:data.draw(st.integers(0, len(content)))])
+        content[data.draw(st.integers(0, 2**16)) % len(content)] = data.draw(st.integers(0, 255))
+    path.write_bytes(content[:len(content) - data.draw(st.sampled_from([0, 0, 1, 49, 50, 300]))])
     try:
         read_mesh(path, "um", repair=data.draw(st.booleans()))
     except PayloadfieldError as error:

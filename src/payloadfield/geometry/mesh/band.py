@@ -63,25 +63,30 @@ def distances_near(corners: FloatArray, needed: BoolArray) -> npt.NDArray[np.flo
     with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as threads:
         for points, found in threads.map(lambda block: _look_around(block, needed), blocks):
             np.minimum.at(distance.reshape(-1), points, found)
-    _look_up_nearest(pieces, np.flatnonzero(needed & (distance > REACH)), distance)
+        left = np.flatnonzero(needed & (distance > REACH))
+        if len(left) and len(pieces):
+            _look_up_nearest(pieces, left, distance, threads)
     return distance
 
 
-def _look_up_nearest(pieces: FloatArray, points: IntArray, distance: npt.NDArray[np.float32]) -> None:
+def _look_up_nearest(
+    pieces: FloatArray, points: IntArray, distance: npt.NDArray[np.float32], threads: ThreadPoolExecutor
+) -> None:
     """Distance of the points left over to the nearest of the triangles with the nearest middles, in place."""
     from scipy.spatial import cKDTree
 
-    if not len(points) or not len(pieces):
-        return
     place = np.stack(np.unravel_index(points, distance.shape), axis=1)
     n_nearest = min(N_NEAREST, len(pieces))
     nearest = cKDTree(pieces.mean(axis=1)).query(place, n_nearest, workers=-1)[1].reshape(len(points), n_nearest)
     flat = distance.reshape(-1)
-    for start in range(0, len(points), PAIRS_AT_ONCE):
-        part = slice(start, start + PAIRS_AT_ONCE)
+
+    def look(part: slice) -> None:
         z, y, x = place[part].T
         squared = np.min([_squared_distance(_table(pieces[each[part]]), z, y, x) for each in nearest.T], axis=0)
         flat[points[part]] = np.minimum(flat[points[part]], np.sqrt(squared))
+
+    parts = [slice(start, start + PAIRS_AT_ONCE) for start in range(0, len(points), PAIRS_AT_ONCE)]
+    list(threads.map(look, parts))
 
 
 def _within(corners: FloatArray, shape: tuple[int, ...]) -> FloatArray:

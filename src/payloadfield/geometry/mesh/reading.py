@@ -1,7 +1,10 @@
 """Mesh files: judged by their length before anything is read, then read by trimesh, checked, and mended on request."""
 
+import logging
+import lzma
 import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,7 @@ _HEAD = 2**16
 _READER_ERRORS = (
     ValueError, TypeError, KeyError, IndexError, AttributeError, OSError, EOFError, ArithmeticError, AssertionError,
     NotImplementedError, ImportError, RuntimeError, MemoryError, SyntaxError, struct.error, zipfile.BadZipFile,
+    zlib.error, lzma.LZMAError, NameError,
 )  # fmt: skip
 
 
@@ -113,6 +117,8 @@ def _load(path: Path, kind: str, where: str) -> tuple[np.ndarray, np.ndarray]:
     except ImportError as error:
         raise GeometryError(f"{where}: meshes are read by trimesh, which is missing; "
                             "install it by: pip install 'payloadfield[mesh]'") from error
+    # Its warnings are for those who ask for logs; what matters to a user is in our message.
+    logging.getLogger("trimesh").addHandler(logging.NullHandler())
     try:
         with path.open("rb") as file:
             mesh: Any = trimesh.load_mesh(file, file_type=kind, process=False)

@@ -1,0 +1,37 @@
+"""The page on scaffolds: its examples load, and it names every shape and every key."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from payloadfield.study import load_study
+from payloadfield.study.scaffold_tables import SHAPES, ShapeTable
+
+PAGE = (Path(__file__).parents[2] / "docs" / "scaffolds.md").read_text()
+AROUND = """
+duration = "1 h"
+[grid]
+size = ["120 um", "120 um", "60 um"]
+voxel = "5 um"
+[boundary]
+z_high = "bath"
+[[schedule]]
+at = "0 h"
+dose = { "T-DXd" = "50 nM" }
+"""
+EXAMPLES = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_examples_on_scaffolds_load(example, tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text(AROUND + example)
+    assert 0.1 < load_study(path).geometry.open_fraction.mean() < 0.9
+
+
+def test_the_page_names_every_shape_and_every_key():
+    assert EXAMPLES
+    named = set(re.findall(r"`([a-z_]+)(?: =[^`]*)?`", PAGE))
+    keys = {key for model in SHAPES.values() for key in model.model_fields} | set(ShapeTable.model_fields)
+    assert set(SHAPES) | keys - {"shape", "material"} <= named
