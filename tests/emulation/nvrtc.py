@@ -50,10 +50,13 @@ def find_library():
 
 @cache
 def load():
-    """NVRTC, or a skip that says what to install."""
+    """NVRTC, or a skip that says what to install; with PAYLOADFIELD_REQUIRE_NVRTC=1 a failure."""
     found = find_library()
     if found is None:
-        pytest.skip(f"NVRTC is not installed ({' or '.join(WHEELS)}): pip install 'payloadfield[nvrtc]'")
+        reason = f"NVRTC is not installed ({' or '.join(WHEELS)}): pip install 'payloadfield[nvrtc]'"
+        if os.environ.get("PAYLOADFIELD_REQUIRE_NVRTC") == "1":
+            pytest.fail(f"{reason}; PAYLOADFIELD_REQUIRE_NVRTC=1 asks for it")
+        pytest.skip(reason)
     library = ctypes.CDLL(str(found[0]))
     library.nvrtcGetErrorString.restype = ctypes.c_char_p
     return library

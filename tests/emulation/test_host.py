@@ -4,7 +4,7 @@ import ctypes
 
 import numpy as np
 import pytest
-from tests.emulation import host
+from tests.emulation import host, nvrtc
 from tests.emulation.host import compile_library, make_build, make_unit, make_wrapper
 
 from payloadfield.backends.cuda.declarations import Kernel, Parameter
@@ -70,3 +70,23 @@ def test_a_barrier_in_a_kernel_that_was_said_to_have_none_is_an_error(monkeypatc
     a, partial = np.ones(40), np.zeros(2)
     with pytest.raises(RuntimeError, match="dot: the threads of a block disagree about a barrier"):
         kernels.launch("dot", 40, a, a, partial)
+
+
+def test_a_missing_compiler_skips_and_fails_where_it_is_required(monkeypatch):
+    monkeypatch.setattr(host.shutil, "which", lambda name: None)
+    monkeypatch.delenv("PAYLOADFIELD_REQUIRE_GXX", raising=False)
+    with pytest.raises(pytest.skip.Exception, match=r"g\+\+ is not installed"):
+        host.require_compiler()
+    monkeypatch.setenv("PAYLOADFIELD_REQUIRE_GXX", "1")
+    with pytest.raises(pytest.fail.Exception, match="PAYLOADFIELD_REQUIRE_GXX=1 asks for it"):
+        host.require_compiler()
+
+
+def test_a_missing_nvrtc_skips_and_fails_where_it_is_required(monkeypatch):
+    monkeypatch.setattr(nvrtc, "find_library", lambda: None)
+    monkeypatch.delenv("PAYLOADFIELD_REQUIRE_NVRTC", raising=False)
+    with pytest.raises(pytest.skip.Exception, match=r"pip install 'payloadfield\[nvrtc\]'"):
+        nvrtc.load.__wrapped__()
+    monkeypatch.setenv("PAYLOADFIELD_REQUIRE_NVRTC", "1")
+    with pytest.raises(pytest.fail.Exception, match="PAYLOADFIELD_REQUIRE_NVRTC=1 asks for it"):
+        nvrtc.load.__wrapped__()
