@@ -292,6 +292,13 @@ def test_overlapping_bodies_count_as_filled_and_are_told_of():
     assert "bodies overlap" in geometry.warnings[0] and "such as near (" in geometry.warnings[0]
 
 
+def test_hundreds_of_bodies_in_one_place_count_as_one():
+    many = trimesh.util.concatenate([ball(6.0 + 1e-3 * k, (10, 10, 10), 2) for k in range(300)])
+    one = built(Mesh("solid", triangles_of(ball(6.299, (10, 10, 10), 2))), 20)
+    geometry = built(Mesh("solid", triangles_of(many)), 20)
+    np.testing.assert_array_equal(geometry.label, one.label)
+
+
 def test_a_hollow_mesh_keeps_its_void():
     inner = ball(5.0, (12, 12, 12))
     inner.invert()

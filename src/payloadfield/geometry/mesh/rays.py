@@ -110,11 +110,12 @@ def numbers_within(counts: IntArray) -> IntArray:
 
 def fill(crossings: Crossings, shape: tuple[int, int, int]) -> np.ndarray:
     """Whether each lattice point is inside: lines along x have entered more often than left, (n_z, n_y, n_x)."""
-    changes = np.zeros(shape, np.int8)
+    deepest = np.abs(np.cumsum(crossings.entering)).max(initial=0)
+    changes = np.zeros(shape, np.int8 if 2 * deepest < np.iinfo(np.int8).max else np.int32)
     position = np.ceil(np.clip(crossings.place, -1, shape[2])).astype(np.int64)
     np.maximum(position, 0, out=position)
     kept = position < shape[2]
     flat = changes.reshape(-1, shape[2])
-    np.add.at(flat, (crossings.line[kept], position[kept]), crossings.entering[kept].astype(np.int8))
-    np.cumsum(changes, axis=2, out=changes, dtype=np.int8)
+    np.add.at(flat, (crossings.line[kept], position[kept]), crossings.entering[kept].astype(changes.dtype))
+    np.cumsum(changes, axis=2, out=changes, dtype=changes.dtype)
     return changes > 0
