@@ -98,7 +98,7 @@ def parse_quantity(text: object, unit: str, where: str) -> float:
     Raises UnitsError for no or an unknown unit, a wrong dimension, and a number that is not finite.
     """
     if isinstance(text, bool) or not isinstance(text, (str, int, float)):
-        raise UnitsError(f"{where}: got {text!r}; {_needed(unit)}")
+        raise UnitsError(f"{where}: got {_show(text)}; {_needed(unit)}")
     number, rest = _split(text, where, unit)
     factor, given = _parse_unit(rest, where, text)
     wanted_factor, wanted = _parse_unit(unit, where, unit)
@@ -207,7 +207,8 @@ def _parse_unit(unit: str, where: str, text: object) -> tuple[Fraction, Dimensio
     parsed = _parse_unit_text(unit)
     if parsed is None:
         known = "um, mm, s, min, h, day, nM, uM, M, mol, L, mL, uL, pL, g, molecules, %"
-        raise UnitsError(f"{where}: got {_show(text)}, whose unit {unit!r} cannot be read; known units are {known}")
+        which = "which is no unit that can be read" if text == unit else f"whose unit {unit!r} cannot be read"
+        raise UnitsError(f"{where}: got {_show(text)}, {which}; known units are {known}")
     return parsed
 
 

@@ -74,6 +74,20 @@ def test_the_good_study_is_good(tmp_path: Path) -> None:
         ('at = "0 h"', 'at = "0 h"\nwash = 1.5',
          "schedule[0].wash: got 1.5; a pure number of at least 0 and at most 1"),
         ('"2 h"', '"2 h"\nseed = -1', "seed: got -1; a whole number of at least 0 is needed"),
+        ('"2 h"', "2020-01-01", "duration: got 2020-01-01; a time such as"),
+        ('"50 nM"', "07:32:00", "schedule[0].dose.T-DXd: got 07:32:00; a concentration such as"),
+        ('"2 h"', '"2 h"\ntitle = 2020-01-01', "title: got 2020-01-01; a text in quotes is needed"),
+        ("[[cells]]\n", "[cells]\n", "cells: is one table; a list of them is needed: write [[cells]]"),
+        ("[grid]", "[[grid]]", "grid: is a list of tables; one table is needed: write [grid]"),
+        # numbers that can only be a slip of the unit
+        ('["60 um", "60 um"', '["1e30 um", "60 um"', "grid.size[0]: got '1e30 um'; a length above 0 and at most 1e+09"),
+        ('"50 nM"', '"50e3 M"', "schedule[0].dose.T-DXd: got '50e3 M'; more than 100 M is no solution"),
+        ("[boundary]", "[solver]\nrtol = 1e-16\n[boundary]", "solver.rtol: got 1e-16; a pure number of at least 1e-12"),
+        ("[[cells]]", '[agents.T-DXd.payload]\ndiffusivity = "1e300 um^2/s"\n[[cells]]',
+         "agents.T-DXd.payload.diffusivity: got '1e+300 um^2/s'; more than 1e+08 um^2/s is refused"),
+        ("[[cells]]", '[agents.T-DXd.antibody]\nk_on = "1e30 / M / s"\n[[cells]]', "more than 1000 1/nM/s is refused"),
+        ("[[cells]]", "[materials.medium]\naccessible_fraction = 0\n[[cells]]",
+         "materials.medium.accessible_fraction: got 0; a number above 0"),
         # missing, wrong type
         ('duration = "2 h"', "", "study.toml, duration: is missing"),
         ('voxel = "20 um"', "", "grid.voxel: is missing"),
@@ -172,7 +186,12 @@ def test_the_good_study_is_good(tmp_path: Path) -> None:
         # cells
         ("count = 3", "count = 300000", "cells[0] (SK-BR-3)"),
         ('place = "anywhere"', 'place = "nowhere"', "cells[0] (SK-BR-3)"),
-        ("count = 3", 'file = "cells.csv"', "cells.csv"),
+        ("count = 3", 'file = "cells.csv"', "cells.csv: there is no such file"),
+        ("count = 3", 'file = "a\\u0000b"', "cells[0].file: got 'a\\x00b'; the name of a file is needed"),
+        ('place = "anywhere"', 'place = "gel"', "cells[0] (SK-BR-3): this geometry has no 'gel' for cells"),
+        # entries based on each other
+        ("[[cells]]", '[agents.A]\nbased_on = "B"\n[agents.B]\nbased_on = "A"\n[[cells]]',
+         "agents.A.based_on: got 'B'; the name of another entry is needed"),
     ],
 )  # fmt: skip
 def test_a_bad_study_is_refused_with_file_and_key(tmp_path: Path, old: str, new: str, words: str) -> None:
@@ -214,7 +233,10 @@ def test_an_unbalanced_mechanism_is_refused_by_its_reaction(tmp_path: Path) -> N
 def test_a_parameter_without_a_value_is_named_with_what_to_do(tmp_path: Path) -> None:
     text = GOOD.replace('"T-DXd" = "50 nM"', '"payload" = "5 nM"')
     message = refusal(tmp_path, text)
-    assert "no value for the mechanism's parameter 'k_on'" in message and 'add agent = "T-DXd"' in message
+    assert message.startswith("study.toml, agent: is missing") and 'add agent = "T-DXd"' in message
+    assert "k_on" in message and "receptors" in message and "\n" not in message  # one problem, not one per parameter
+    message = refusal(tmp_path, GOOD.replace('"T-DXd"', '"T-DXE"'))
+    assert message.startswith("study.toml, schedule[0].dose.T-DXE: unknown agent") and "\n" not in message
 
 
 @pytest.mark.parametrize(

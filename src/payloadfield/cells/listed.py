@@ -57,6 +57,9 @@ def _rows(path: Path) -> Iterator[tuple[int, str, tuple[float, float, float]]]:
             for row in reader:
                 if any(value.strip() for value in row):
                     yield reader.line_num, *_row(path, reader.line_num, row, column)
+    except FileNotFoundError as error:
+        raise CellsError(f"{path}: there is no such file; a list of cells with the header {','.join(COLUMNS)} is needed"
+                         ) from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CellsError(f"{path}: cannot be read as comma-separated text ({error})") from error
 

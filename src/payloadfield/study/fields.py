@@ -35,7 +35,7 @@ def _reader(unit: str, *, low: float, above: bool, high: float, infinite: bool) 
         if number < low or (above and number == low) or number > high:
             kind = describe_dimension(dimension(unit))
             limit = f"above {low:g}" if above else f"of at least {low:g}"
-            upper = f" and at most {high:g}" if high < math.inf else ""
+            upper = f" and at most {high:g}{'' if unit == '1' else f' {unit}'}" if high < math.inf else ""
             raise ValueError(f"got {value!r}; {kind} {limit}{upper} such as '{example_of(unit)}' is needed")
         return number
 
@@ -67,8 +67,13 @@ def _not_negative(unit: str, *, high: float = math.inf) -> tuple[BeforeValidator
     return _reader(unit, low=0.0, above=False, high=high, infinite=False), _writer(unit)
 
 
-Length = Annotated[float, *_positive("um")]
-Position = Annotated[float, _reader("um", low=-math.inf, above=False, high=math.inf, infinite=False), _writer("um")]
+#: A kilometre: longer is a wrong unit, and its volume would not fit a floating-point number for long [um].
+LONGEST = 1e9
+#: Rounding in double precision hides what a smaller relative tolerance asks for.
+SMALLEST_TOLERANCE = 1e-12
+
+Length = Annotated[float, *_positive("um", high=LONGEST)]
+Position = Annotated[float, _reader("um", low=-LONGEST, above=False, high=LONGEST, infinite=False), _writer("um")]
 Duration = Annotated[float, *_positive("s")]
 LongestStep = Annotated[float, *_positive("s", infinite=True)]
 Time = Annotated[float, *_not_negative("s")]
@@ -78,6 +83,6 @@ Velocity = Annotated[float, *_not_negative("um/s")]
 Positive = Annotated[float, *_positive("1")]
 Fraction = Annotated[float, *_not_negative("1", high=1.0)]
 Spread = Annotated[float, *_not_negative("1", high=10.0)]
-Tolerance = Annotated[float, *_positive("1", high=0.5)]
+Tolerance = Annotated[float, _reader("1", low=SMALLEST_TOLERANCE, above=False, high=0.5, infinite=False), _writer("1")]
 Angle = Annotated[float, BeforeValidator(_angle), PlainSerializer(lambda value: f"{value!r} deg")]
 Porosity = Annotated[float, *_not_negative("1"), AfterValidator(_porosity)]

@@ -145,7 +145,7 @@ class _Loading:
         of_type = cell_values(mechanism, self.resolver.types, self.lookup)
         materials, entries = resolve_materials(table, mechanism, self.merger, self.lookup)
         has_bath = "bath" in boundary.values() or any(material.kind == "bath" for material in materials)
-        return _Numbers(
+        numbers = _Numbers(
             boundary=boundary,
             parameters=parameters,
             requests=requests,
@@ -157,6 +157,8 @@ class _Loading:
             initial_fields=initial_concentrations(table.initial.fields, "initial.fields", self.dosing, problems),
             initial_bath=initial_concentrations(table.initial.bath, "initial.bath", self.dosing, problems),
         )
+        self.lookup.note_missing_agent()
+        return numbers
 
     def _space(self, numbers: _Numbers) -> _Space:
         """Build geometry and cells; each step needs the one before, so the first refusal ends it."""

@@ -12,11 +12,18 @@ from payloadfield.mechanism import Parameter
 from payloadfield.study.leaves import Leaf, LeafReader
 from payloadfield.study.merge import Merged, Merger
 from payloadfield.study.study import Source
+from payloadfield.units import dimension
 
 AGENT, PROTEASE, CELL_TYPE, PARAMETERS = "agent", "protease", "cell_type", "parameters"
 
+# Where a value hangs on the agent: its own, and what cells do with its antigen.
+_OF_AGENT = (f"{AGENT}.", f"{CELL_TYPE}.receptors", f"{CELL_TYPE}.trafficking.")
+
 #: Grade of a parameter that only scales the error norm, and so is no input of the model.
 SCALE = "scale"
+
+# Ten times a gas, a hundred times the collisions of small molecules in water, a molecular vibration.
+_LARGEST = {dimension("um^2/s"): 1e8, dimension("1/nM/s"): 1e3, dimension("1/s"): 1e13}
 
 
 @dataclass
@@ -26,6 +33,7 @@ class Lookup:
     agent: None where the study has none.  given: the [parameters] of the study.
     scales: parameters that only set the error norm.  sources, warnings: as they arise.
     defaults: parameters for which the mechanism's own value was taken.
+    without_agent: parameters that only an agent could give, in a study without one.
     """
 
     merger: Merger
@@ -36,6 +44,7 @@ class Lookup:
     defaults: dict[str, Leaf] = field(default_factory=dict)
     sources: list[Source] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    without_agent: list[str] = field(default_factory=list)
 
     @property
     def antigen(self) -> str | None:
@@ -86,13 +95,20 @@ class Lookup:
     def _take(self, parameter: Parameter, key: str, leaf: Leaf | None) -> float:
         problems = self.merger.problems
         if leaf is None:
-            problems.add(key, self._missing(parameter))
+            if self.agent is None and (parameter.source or "").startswith(_OF_AGENT):
+                self.without_agent.append(parameter.name)
+            else:
+                problems.add(key, self._missing(parameter))
             return float("nan")
         try:
             value = leaf.value_in(parameter.unit, problems.at(key))
         except UnitsError as error:
             problems.add(key, str(error).removeprefix(f"{problems.at(key)}: "))
             return float("nan")
+        largest = _largest(parameter.unit)
+        if abs(value) > largest:
+            unit = "" if parameter.unit == "1" else f" {parameter.unit}"
+            problems.add(key, f"got {leaf.quantity.text!r}; more than {largest:g}{unit} is refused: check the unit")
         grade = SCALE if parameter.name in self.scales else None
         self.note_source(key, leaf, value, parameter.unit, grade=grade)
         return value
@@ -106,9 +122,18 @@ class Lookup:
 
     def _missing(self, parameter: Parameter) -> str:
         wanted = f"no value for the mechanism's parameter {parameter.name!r} [{parameter.unit}]"
-        if parameter.source and parameter.source.startswith(f"{AGENT}.") and self.agent is None:
-            return f'{wanted}: the study names no agent; dose one, or add agent = "T-DXd" at the top, or set this key'
         return f"{wanted} (read from {parameter.source or 'the study'}); set this key or {PARAMETERS}.{parameter.name}"
+
+    def note_missing_agent(self) -> None:
+        """One problem for everything that only an agent could give, unless its name was refused already."""
+        problems, names = self.merger.problems, list(dict.fromkeys(self.without_agent))
+        if names and not any(key.startswith((AGENT, "schedule")) for key in problems.keys):
+            problems.add(
+                AGENT,
+                f"is missing, and no agent is dosed, so that {len(names)} parameters of the mechanism have no value "
+                f'({", ".join(names)}); dose one in [[schedule]], add agent = "T-DXd" at the top, or set each under '
+                f"[{PARAMETERS}]",
+            )
 
 
 def read_given(table: Mapping[str, Any], parameters: tuple[Parameter, ...], reader: LeafReader) -> dict[str, Leaf]:
@@ -125,6 +150,11 @@ def read_given(table: Mapping[str, Any], parameters: tuple[Parameter, ...], read
         if leaf is not None:
             found[name] = leaf
     return found
+
+
+def _largest(unit: str) -> float:
+    """Largest value of a parameter that is not taken for a slip of the unit."""
+    return _LARGEST.get(dimension(unit), 1e30)
 
 
 def _of_mechanism(parameter: Parameter) -> Leaf:

@@ -92,8 +92,9 @@ class Merger:
             return None
         merged = self._merge(kind, table, base, tables, (*seen, name))
         if merged is None:
-            known = (*tables, *self.library.names(kind))
-            self.problems.add(key, f"there is no {kind.replace('_', ' ')} {base!r}; {did_you_mean(base, known)}")
+            if base not in tables:  # else its own refusal was noted
+                known = (*tables, *self.library.names(kind))
+                self.problems.add(key, f"there is no {kind.replace('_', ' ')} {base!r}; {did_you_mean(base, known)}")
             return None
         return Merged(table, name, dict(merged.leaves), dict(merged.labels))
 

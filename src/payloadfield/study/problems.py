@@ -14,10 +14,12 @@ class Problems:
 
     def __init__(self, file: str) -> None:
         self.file = file
+        self.keys: list[str] = []
         self._found: list[str] = []
 
     def add(self, key: str, message: str) -> None:
         """Note what is wrong with a key."""
+        self.keys.append(key)
         self._found.append(f"{self.at(key)}: {message}")
 
     def at(self, key: str) -> str:

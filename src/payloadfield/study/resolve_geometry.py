@@ -71,8 +71,9 @@ def _refuse_too_many_voxels(grid: VoxelGrid) -> None:
     if need > free:
         coarser = grid.spacing * (need / free) ** (1 / 3)
         raise ResourceError(
-            f"grid.voxel: {grid.n_voxels:,} voxels of {grid.spacing:g} um need {need / 2**30:.1f} GiB for the geometry "
-            f"alone, and {free / 2**30:.1f} GiB are free; take voxels of {coarser:.3g} um or more, or a smaller grid.size"
+            f"grid.voxel: {grid.n_voxels:,} voxels of {grid.spacing:g} um need {need / 1e9:.3g} GB of memory for the "
+            f"geometry alone, and {free / 1e9:.3g} GB are free; take voxels of {coarser:.3g} um or more, or a smaller "
+            "grid.size"
         )
 
 
@@ -150,6 +151,11 @@ def _material(name: str, merged: Merged, mechanism: Mechanism, lookup: Lookup) -
     if kind == "gel" and not any(path.startswith("relative_diffusivity.") for path in merged.leaves):
         problems.add(f"{merged.table}.{merged.name}.relative_diffusivity", "is missing; a gel needs it, such as 0.5")
     values = {each: _by_field(merged, each, unit, mechanism, lookup) for each, unit in _TABLES.items()}
+    if kind == "medium" and not all(values["accessible_fraction"].values()):
+        problems.add(
+            f"{merged.table}.{merged.name}.accessible_fraction", "got 0; a number above 0 is needed for a medium"
+        )
+        return None
     with problems.noting():
         return Material(name, kind, **values)
     return None

@@ -17,6 +17,8 @@ from payloadfield.study.study import Event, OutputSettings
 from payloadfield.units import parse_quantity
 
 MAX_OUTPUTS = 100_000
+#: About twice what pure water is [nM].
+LARGEST_CONCENTRATION = 1e11
 _CONJUGATE = "conjugate"
 
 
@@ -126,6 +128,8 @@ def concentration(given: Any, molar_mass: float, problems: Problems, key: str, u
         return math.nan
     if value < 0:
         problems.add(key, f"got {given!r}; a concentration of at least 0 such as '50 nM' is needed")
+    elif value > LARGEST_CONCENTRATION:
+        problems.add(key, f"got {given!r}; more than {LARGEST_CONCENTRATION * 1e-9:g} M is no solution; check the unit")
     return value
 
 

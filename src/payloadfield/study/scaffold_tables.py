@@ -14,6 +14,15 @@ Axis = Literal["x", "y", "z"]
 Count = Annotated[StrictInt, Field(gt=0)]
 
 
+def _file_name(value: str) -> str:
+    if not value.strip() or "\0" in value:
+        raise ValueError(f"got {value!r}; the name of a file is needed")
+    return value
+
+
+FileName = Annotated[StrictStr, AfterValidator(_file_name)]
+
+
 STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -135,7 +144,7 @@ class ArrayTable(BaseModel):
 
     model_config = STRICT
     shape: Literal["array"]
-    file: StrictStr
+    file: FileName
     labels: dict[str, StrictStr]
 
 

@@ -23,7 +23,7 @@ from payloadfield.study.fields import (
     Velocity,
     Volume,
 )
-from payloadfield.study.scaffold_tables import SHAPES, STRICT, Count, RepeatTable, ScaffoldTable
+from payloadfield.study.scaffold_tables import SHAPES, STRICT, Count, FileName, RepeatTable, ScaffoldTable
 
 Triple = tuple[Length, Length, Length]
 SideKind = Literal["wall", "periodic", "bath"]
@@ -71,7 +71,7 @@ class CellsTable(Table):
     type: StrictStr | None = None
     count: Count | None = None
     density: Density | None = None
-    file: StrictStr | None = None
+    file: FileName | None = None
     place: StrictStr | None = None
     variation: dict[str, Spread] = {}
 
@@ -127,7 +127,7 @@ class StudyTable(Table):
     title: StrictStr = "untitled"
     duration: Duration
     seed: Annotated[StrictInt, Field(ge=0, lt=2**63)] = 0
-    mechanism: StrictStr = "adc"
+    mechanism: FileName = "adc"
     agent: StrictStr | None = None
     grid: GridTable
     boundary: BoundaryTable = BoundaryTable()

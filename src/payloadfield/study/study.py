@@ -127,6 +127,13 @@ class Study:
     effective: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        nz, ny, nx = self.geometry.grid.shape
+        return (
+            f"Study({self.title!r}, {self.mechanism.name}, {self.duration:g} s, {nx} x {ny} x {nz} voxels (x, y, z) of "
+            f"{self.geometry.grid.spacing:g} um, {len(self.cells.type_index)} cells, {len(self.output.times)} outputs)"
+        )
+
     @property
     def n_assumed(self) -> int:
         """How many of the inputs no source gives."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date, time
 from typing import Any
 
 from pydantic import ValidationError
@@ -53,6 +54,10 @@ def _message(item: Any, place: tuple[int | str, ...]) -> str:
         return _unknown_shape(item["input"])
     if kind == "literal_error":
         return f"got {got}; {context['expected']} is needed"
+    if kind == "list_type" and isinstance(item["input"], Mapping) and len(place) == 1:
+        return f"is one table; a list of them is needed: write [[{place[0]}]], in double brackets"
+    if kind in ("model_type", "model_attributes_type") and isinstance(item["input"], list) and len(place) == 1:
+        return f"is a list of tables; one table is needed: write [{place[0]}], in single brackets"
     return f"got {got}; {_NEEDED.get(kind, item['msg'])}"
 
 
@@ -98,5 +103,5 @@ def _unknown_shape(table: Any) -> str:
 
 
 def _show(value: Any) -> str:
-    shown = repr(value)
+    shown = value.isoformat() if isinstance(value, (date, time)) else repr(value)  # TOML has dates and times
     return shown if len(shown) <= _LONGEST_SHOWN else shown[:_LONGEST_SHOWN] + "..."
