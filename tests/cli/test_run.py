@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -77,16 +78,25 @@ def test_too_little_memory_is_refused_before_anything_is_built(call, tmp_path, m
     import psutil
 
     real = psutil.virtual_memory()
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: real._replace(available=1000))
-    outcome = call("run", STUDY, "-o", tmp_path / "run", "--backend", "numpy")
-    assert outcome.code == 1
-    assert "of memory needed, 1 kB free" in outcome.err and not (tmp_path / "run").exists()
+    for free, says in ((1e8, "of memory needed, 100 MB free"), (1000, "of memory for the geometry alone")):
+        monkeypatch.setattr(psutil, "virtual_memory", lambda free=free: real._replace(available=int(free)))
+        outcome = call("run", STUDY, "-o", tmp_path / "run", "--backend", "numpy")
+        assert outcome.code == 1
+        assert says in outcome.err and not (tmp_path / "run").exists()
 
 
 def test_a_directory_that_is_no_run_is_refused(call, tmp_path):
+    (tmp_path / "file").write_text("")
     for verb in (["info"], ["resume"], ["plot"], ["export", "--to", "csv"]):
-        outcome = call(*verb, tmp_path)
-        assert outcome.code == 1 and "not a run directory" in outcome.err
+        for path in (tmp_path, tmp_path / "file", tmp_path / "none", tmp_path / "file" / "inside"):
+            outcome = call(*verb, path)
+            assert outcome.code == 1 and "not a run directory" in outcome.err
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that nobody can write to")
+def test_a_place_that_cannot_be_written_is_refused(call, tmp_path):
+    outcome = call("run", STUDY, "-o", "/proc/run-of-a-test", "--backend", "numpy")
+    assert outcome.code == 1 and "/proc/run-of-a-test: cannot be written" in outcome.err
 
 
 def test_until_stops_there_and_resume_goes_on_to_the_end(call, tmp_path):
@@ -99,6 +109,31 @@ def test_until_stops_there_and_resume_goes_on_to_the_end(call, tmp_path):
     assert run.state == "finished" and len(run.times) == 25
     again = call("resume", tmp_path / "run")
     assert again.code == 1 and "nothing to continue" in again.err
+
+
+def test_an_end_that_is_not_ahead_is_refused(call, tmp_path):
+    outcome = call("run", STUDY, "-o", tmp_path / "run", "--until", "-3 h")
+    assert outcome.code == 1 and "until: got -10800 s" in outcome.err and not (tmp_path / "run").exists()
+    call("run", STUDY, "-o", tmp_path / "run", "--backend", "numpy", "--until", "4 h", "-q")
+    outcome = call("resume", tmp_path / "run", "--until", "2 h")
+    assert outcome.code == 1 and "a time after 14400 s" in outcome.err
+    assert payloadfield.open_run(tmp_path / "run").state == "interrupted"
+
+
+def test_a_signal_that_comes_with_the_last_step_leaves_a_finished_run(tmp_path, monkeypatch):
+    from payloadfield.cli import run as verb
+    from payloadfield.cli.program import run_program
+    from payloadfield.cli.progress import ProgressLine
+
+    monkeypatch.setattr(ProgressLine, "finish", lambda self, sim: os.kill(os.getpid(), signal.SIGINT))
+    monkeypatch.setattr(verb, "_say_stopping", lambda: None)
+    assert run_program(["run", str(STUDY), "-o", str(tmp_path / "run"), "--backend", "numpy", "-q"]) == 0
+    assert payloadfield.open_run(tmp_path / "run").state == "finished"
+
+
+def test_paths_in_advice_are_quoted_for_the_shell(call, tmp_path):
+    outcome = call("run", STUDY, "-o", tmp_path / "my [run]", "--backend", "numpy", "-q", "--until", "1 h")
+    assert f"payloadfield resume '{tmp_path}/my [run]'" in outcome.err
 
 
 def test_an_interrupted_run_resumed_is_the_run_uninterrupted_bit_for_bit(shared_run, tmp_path, call):

@@ -147,4 +147,4 @@ def _source_table(study: Study) -> Table:
     rows = [
         (item.key, number(item.value, 6), item.unit, item.grade, item.origin, item.citation) for item in study.sources
     ]
-    return make_table("Values", ("key", "value", "unit", "grade", "from", "source"), rows, right=(1,))
+    return make_table("Values", ("key", "value", "unit", "grade", "from", "source"), rows, right=(1,), whole=(0,))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -14,7 +15,7 @@ from payloadfield.cli.output import json_option
 @json_option
 def info(run: Path, as_json: bool) -> None:
     """Show what RUN holds: how far it came, exposure per cell type, balance, cost, versions and machine."""
-    from payloadfield.cli.output import duration, make_console, print_json
+    from payloadfield.cli.output import duration, in_shell, make_console, print_json
     from payloadfield.cli.summary import print_summary, summarise
     from payloadfield.store.reader import open_run
 
@@ -29,8 +30,9 @@ def info(run: Path, as_json: bool) -> None:
     times = [duration(float(time)) for time in found.times[[0, -1]]] if len(found.times) else []
     if times:
         console.print(f"Outputs: {len(found.times)} from {times[0]} to {times[1]} of {', '.join(found.field_names)}")
-    console.print(f"Command: {' '.join(manifest['command'])}", markup=False)
+    console.print(f"Command: {shlex.join(manifest['command'])}", markup=False)
     console.print(f"Machine: {manifest['machine']['host']}, {manifest['machine']['system']}", markup=False)
     console.print(f"Versions: {versions}", markup=False)
-    if found.state == "interrupted":
-        console.print(f"To go on: payloadfield resume {run}", markup=False)
+    if found.state in ("interrupted", "failed"):
+        mended = ", once the reason is mended" if found.state == "failed" else ""
+        console.print(f"To go on{mended}: payloadfield resume {in_shell(run)}", markup=False)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -29,17 +30,23 @@ def make_console(*, stderr: bool = False) -> Console:
 
 
 def make_table(
-    title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Iterable[int] = ()
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    right: Iterable[int] = (),
+    whole: Iterable[int] = (),
 ) -> Table:
-    """A table with a title; `right` lists the columns of numbers."""
+    """A table with a title; `right` lists the columns of numbers, `whole` those that are not broken into lines."""
     from rich import box
     from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=escape(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    numbers = set(right)
+    numbers, unbroken = set(right), set(whole)
     for index, name in enumerate(columns):
-        table.add_column(escape(name), justify="right" if index in numbers else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if index in numbers else "left"
+        table.add_column(escape(name), justify=justify, overflow="fold", no_wrap=index in unbroken)
     for row in rows:
         table.add_row(*(escape(str(item)) for item in row))
     return table
@@ -75,6 +82,11 @@ def duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.3g} s"
     return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:.4g} h"
+
+
+def in_shell(path: object) -> str:
+    """A path as it is typed in a shell: in quotes where it needs them."""
+    return shlex.quote(str(path))
 
 
 def count(amount: int, thing: str) -> str:

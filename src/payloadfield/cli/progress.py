@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,8 @@ class ProgressLine(Observer):
         end = sim.study.duration
         worst = max((abs(value) for value in record.balance.values()), default=0.0)
         reached = f"{duration(record.time)} of {duration(end)} ({record.time / end:.0%})"
-        left = f"{duration(self._left(record.time, end))} left"
+        seconds = self._left(record.time, end)
+        left = f"{duration(seconds)} left" if math.isfinite(seconds) else "time left not known yet"
         return f"{reached}  {left}  step {record.index}: {duration(record.dt)}  balance {worst:.0e}"
 
     def _left(self, time: float, end: float) -> float:

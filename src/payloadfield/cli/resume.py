@@ -24,5 +24,5 @@ def resume(run: Path, backend: str | None, until: str | None, quiet: bool, as_js
 
     show_log_messages(is_quiet=quiet)
     end = parse_time(until)
-    sim, writer, spent = resume_run(run, backend=backend)
+    sim, writer, spent = resume_run(run, backend=backend, until=end)
     go(sim, writer, spent=spent, until=end, is_quiet=quiet, as_json=as_json)

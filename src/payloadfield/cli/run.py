@@ -53,13 +53,14 @@ def run(
     from payloadfield.cli.progress import show_log_messages
     from payloadfield.solver import Simulation
     from payloadfield.store.estimate import refuse_too_large
-    from payloadfield.store.runner import start_run
+    from payloadfield.store.runner import refuse_until, start_run
     from payloadfield.store.writer import refuse_existing
     from payloadfield.study import load_study
 
     show_log_messages(is_quiet=quiet)
     refuse_existing(output)
     end = parse_time(until)
+    refuse_until(end)
     resolved = load_study(study, overrides)
     refuse_too_large(resolved)
     announce_compiling(resolved, backend)
@@ -85,6 +86,7 @@ def go(
     as_json: bool = False,
 ) -> None:
     """Step a simulation to its end with progress on the screen, then print what it came to."""
+    from payloadfield.cli.output import in_shell
     from payloadfield.cli.progress import ProgressLine
     from payloadfield.store.interrupt import listening
     from payloadfield.store.reader import open_run
@@ -95,9 +97,9 @@ def go(
         state = execute(sim, writer, until=until, observer=observer, stop=stop, spent=spent)
     print_end(open_run(writer.directory), as_json=as_json)
     if state == "interrupted":
-        click.echo(f"To go on: payloadfield resume {writer.directory}", err=True)
-    if stop.is_set:
-        raise KeyboardInterrupt
+        click.echo(f"To go on: payloadfield resume {in_shell(writer.directory)}", err=True)
+        if stop.is_set:
+            raise KeyboardInterrupt
 
 
 def print_end(result: Run, *, as_json: bool) -> None:

@@ -62,15 +62,18 @@ def copy(name: str, destination: Path | None) -> None:
     """Copy the folder of the study NAME to DESTINATION (a folder of the same name here, where none is given)."""
     import shutil
 
+    from payloadfield.cli.output import in_shell
     from payloadfield.errors import RunError
     from payloadfield.resources import find_seed
+    from payloadfield.store.files import refusing_bad_disk
 
     source = find_seed(name)
     target = destination or Path(name)
     if target.exists():
         raise RunError(f"{target}: exists already; choose another name or remove it")
-    shutil.copytree(source, target)
-    click.echo(f"Copied to {target}. Next: payloadfield check {target}/study.toml")
+    with refusing_bad_disk(target, 0):
+        shutil.copytree(source, target)
+    click.echo(f"Copied to {target}. Next: payloadfield check {in_shell(target / 'study.toml')}")
 
 
 def _title(name: str) -> str:

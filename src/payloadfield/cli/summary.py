@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from payloadfield.cli.output import count, duration, make_console, make_table, number
+from payloadfield.cli.output import count, duration, in_shell, make_console, make_table, number
 
 if TYPE_CHECKING:
     from payloadfield.store.reader import Run
@@ -126,11 +126,12 @@ def _balance_table(facts: dict[str, Any]) -> Any:
 def _closing_lines(run: Run, facts: dict[str, Any]) -> list[str]:
     from payloadfield.store.files import format_bytes
 
+    where = in_shell(run.directory)
     return [
         f"{count(facts['n_steps'], 'step')}, {duration(facts['cpu_seconds'])} of CPU time, "
         f"{duration(facts['wall_seconds'])} elapsed, backend {facts['backend']} ({facts['backend_reason']})",
         f"{facts['n_assumed']} of {count(facts['n_inputs'], 'input')} are assumed rather than measured: "
         f"see {run.directory}/sources.json",
         f"Files: {run.directory} ({count(facts['n_outputs'], 'snapshot')}, {format_bytes(facts['bytes'])}); "
-        f"series.vtkhdf opens in ParaView, `payloadfield plot {run.directory}` draws",
+        f"series.vtkhdf opens in ParaView, `payloadfield plot {where}` draws",
     ]

@@ -12,6 +12,11 @@ from payloadfield.errors import ResourceError, RunError
 from payloadfield.store.layout import TEMPORARY_SUFFIX
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+#: What to do about a full disk, once a run has begun.
+GO_ON = (
+    "What was written before is whole. Free some space and go on with `payloadfield resume`, or start again "
+    "on another disk, with fewer output times or fewer output fields"
+)
 _PIECE = 1 << 24  # bytes handed to the system in one call
 
 
@@ -42,8 +47,7 @@ def refusing_bad_disk(path: Path, need: int) -> Iterator[None]:
             raise RunError(f"{path}: cannot be written: {error.strerror or error}") from error
         raise ResourceError(
             f"{path}: the disk is full ({error.strerror}): {format_bytes(need)} needed, {_free_text(path)} free. "
-            "What was written before is whole. Free some space and go on with `payloadfield resume`, or start again "
-            "on another disk, with fewer output times or fewer output fields"
+            + GO_ON
         ) from error
 
 

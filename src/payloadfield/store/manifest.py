@@ -64,12 +64,17 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     path = directory / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
+        what = f"{MANIFEST} is missing" if directory.is_dir() or not directory.exists() else "it is a file"
         raise RunError(
-            f"{directory}: not a run directory: {MANIFEST} is missing; give a directory made by `payloadfield run`"
+            f"{directory}: not a run directory: {what}; give a directory made by `payloadfield run`"
         ) from error
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise RunError(f"{path}: not readable as JSON ({error})") from error
+    if not isinstance(manifest, dict):
+        raise RunError(f"{path}: not the manifest of a run; give a directory made by `payloadfield run`")
     version = manifest.get("layout_version")
     if version != LAYOUT_VERSION:
         raise RunError(

@@ -109,10 +109,19 @@ def execute(
     return state
 
 
-def resume_run(directory: str | Path, *, backend: str | None = None) -> tuple[Simulation, RunWriter, Spent]:
+def refuse_until(until: float | None, reached: float = 0.0) -> None:
+    """Raise RunError for an end [s] that is not after the time `reached` [s]: nothing would be computed."""
+    if until is not None and not until > reached:
+        raise RunError(f"until: got {until:g} s; a time after {reached:g} s, where the run stands, is needed")
+
+
+def resume_run(
+    directory: str | Path, *, backend: str | None = None, until: float | None = None
+) -> tuple[Simulation, RunWriter, Spent]:
     """A simulation and a writer that stand where the newest checkpoint of `directory` was made.
 
-    Raises RunError where the run is finished, still going on, or its study or mechanism has changed since.
+    Raises RunError where the run is finished, still going on, already past `until` [s], or its study or mechanism has
+    changed since.
     """
     from payloadfield.solver import Simulation
     from payloadfield.study import load_study
@@ -121,6 +130,7 @@ def resume_run(directory: str | Path, *, backend: str | None = None) -> tuple[Si
     manifest = read_manifest(path)
     _refuse_unresumable(path, manifest)
     checkpoint = read_checkpoint(path)
+    refuse_until(until, checkpoint.time)
     study = load_study(path / layout.STUDY)
     if study_digest(study) != manifest["study_digest"]:
         raise RunError(

@@ -14,7 +14,7 @@ from payloadfield.store.estimate import refuse_too_large
 from payloadfield.store.exposure import CellSeries, stack_series
 from payloadfield.store.interrupt import listening
 from payloadfield.store.reader import Run, open_run
-from payloadfield.store.runner import Observer, execute, resume_run, start_run
+from payloadfield.store.runner import Observer, execute, refuse_until, resume_run, start_run
 from payloadfield.store.snapshot import Snapshot
 from payloadfield.store.table import Table
 from payloadfield.store.writer import refuse_existing
@@ -77,12 +77,14 @@ def simulate(
 
     study: a Study, or the path of a study file; output: directory to write (None keeps everything in memory);
     backend: auto, numpy, numba or cupy; until: stop at this model time [s]; observer: hears of every step.
-    Raises RunError where `output` exists, ResourceError for too little memory or disk, SolverError where it gets stuck.
+    Raises RunError where `output` exists or `until` is not after 0, ResourceError for too little memory or disk,
+    SolverError where it gets stuck.
     An interrupt (Ctrl-C) writes a checkpoint first when there is an `output`; `resume` goes on from there.
     """
     from payloadfield.solver import Simulation
     from payloadfield.study import load_study
 
+    refuse_until(until)
     if output is not None:
         refuse_existing(output)
     resolved = load_study(study) if isinstance(study, (str, Path)) else study
@@ -92,8 +94,8 @@ def simulate(
         return _in_memory(sim, until, observer or Observer())
     writer = start_run(sim, output, backend=backend)
     with listening() as stop:
-        execute(sim, writer, until=until, observer=observer, stop=stop)
-    return _opened(writer.directory, was_stopped=stop.is_set)
+        state = execute(sim, writer, until=until, observer=observer, stop=stop)
+    return _opened(writer.directory, was_stopped=stop.is_set and state != "finished")
 
 
 def resume(
@@ -103,10 +105,10 @@ def resume(
 
     Raises RunError where the run is finished, still going on, or its study has changed.
     """
-    sim, writer, spent = resume_run(directory, backend=backend)
+    sim, writer, spent = resume_run(directory, backend=backend, until=until)
     with listening() as stop:
-        execute(sim, writer, until=until, observer=observer, stop=stop, spent=spent)
-    return _opened(writer.directory, was_stopped=stop.is_set)
+        state = execute(sim, writer, until=until, observer=observer, stop=stop, spent=spent)
+    return _opened(writer.directory, was_stopped=stop.is_set and state != "finished")
 
 
 def _opened(directory: Path, *, was_stopped: bool) -> Run:

@@ -20,7 +20,7 @@ from payloadfield.store import layout
 from payloadfield.store.capture import study_frame
 from payloadfield.store.checkpoint import Checkpoint, checkpoint_bytes, write_checkpoint
 from payloadfield.store.exposure import gather_series, write_exposure
-from payloadfield.store.files import write_atomically
+from payloadfield.store.files import GO_ON, refusing_bad_disk, write_atomically
 from payloadfield.store.hdf5 import memory_file, put
 from payloadfield.store.manifest import write_manifest
 from payloadfield.store.series import rebuild_series
@@ -56,13 +56,18 @@ def create_run(directory: str | Path, study: Study, manifest: Mapping[str, Any])
     path = refuse_existing(directory)
     made = not path.exists()
     try:
-        (path / layout.SNAPSHOTS).mkdir(parents=True)
+        with refusing_bad_disk(path, 0):
+            (path / layout.SNAPSHOTS).mkdir(parents=True)
         _keep_mechanism(path, study)
         write_atomically(path / layout.STUDY, study_text(study).encode())
         sources = json.dumps(finite([asdict(item) for item in study.sources]), indent=1, allow_nan=False, default=str)
         write_atomically(path / layout.SOURCES, sources.encode())
         write_atomically(path / layout.GEOMETRY, geometry_bytes(study))
         write_manifest(path, manifest)
+    except ResourceError as error:
+        _remove(path, made)
+        advice = "Nothing was left behind. Free some space, or choose another disk with -o"
+        raise ResourceError(str(error).replace(GO_ON, advice)) from error
     except BaseException:
         _remove(path, made)
         raise
