@@ -10,6 +10,7 @@ from payloadfield.report.courses import draw_courses
 from payloadfield.report.distances import draw_distances
 from payloadfield.report.slices import choose_outputs, draw_slices
 from payloadfield.report.style import save_figure
+from payloadfield.store.files import refusing_bad_disk
 from payloadfield.store.reader import Run
 
 
@@ -34,7 +35,8 @@ def draw_run(
         raise RunError(
             f"{run.directory}: no field was stored, so there is nothing to draw; see output.fields of the study"
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    with refusing_bad_disk(folder, 0):
+        folder.mkdir(parents=True, exist_ok=True)
     made = [save_figure(draw_slices(run, chosen, choose_outputs(run, times), axis, position), folder / "fields.png")]
     if run.cells.n_rows:
         for exposure in run.manifest["exposures"]:

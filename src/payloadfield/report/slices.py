@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import LogNorm, Normalize, to_rgb
 from matplotlib.figure import Figure
 
 from payloadfield.report.style import MAP, SOLID, colour_of_types, hours, make_figure, readable
@@ -38,8 +38,11 @@ def draw_slices(run: Run, fields: Sequence[str], indices: Sequence[int], axis: s
         scale = _scale(images)
         for column, image in enumerate(images):
             picture = _draw_panel(panels[row, column], run, image, axis, scale)
+            _shade_solid(panels[row, column], run, axis, layer)
             _outline_gel(panels[row, column], run, axis, layer)
-        bar = figure.colorbar(picture, ax=panels[row, :], shrink=0.9, pad=0.01)
+        lowest = min((float(np.nanmin(image)) for image in images if np.isfinite(image).any()), default=0.0)
+        extend = "min" if isinstance(scale, LogNorm) and lowest < (scale.vmin or 0.0) else "neither"
+        bar = figure.colorbar(picture, ax=panels[row, :], shrink=0.9, pad=0.01, extend=extend)
         bar.set_label(f"{readable(name)} [nM]")
     _label(panels, run, indices, axis)
     _draw_cells(figure, panels, run, axis, layer)
@@ -94,6 +97,15 @@ def _draw_panel(axes: Any, run: Run, image: np.ndarray, axis: str, scale: Normal
     axes.set_facecolor(SOLID)
     shown = np.ma.masked_invalid(image)
     return axes.imshow(shown, origin="lower", extent=(0, width, 0, height), norm=scale, cmap=MAP, interpolation="none")
+
+
+def _shade_solid(axes: Any, run: Run, axis: str, layer: int) -> None:
+    """Grey in the share of each voxel that is solid, so that a round strand looks round."""
+    solid = 1.0 - _cut(run.geometry("open_fraction"), axis, layer)
+    height, width = _extent(run, axis)
+    grey = np.empty((*solid.shape, 4))
+    grey[..., :3], grey[..., 3] = to_rgb(SOLID), np.clip(solid, 0.0, 1.0)
+    axes.imshow(grey, origin="lower", extent=(0, width, 0, height), interpolation="none")
 
 
 def _legend(run: Run) -> str:
