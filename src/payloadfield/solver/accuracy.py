@@ -80,4 +80,4 @@ class ErrorNorm:
 
 def _largest(values: _Floats) -> _Floats:
     """Largest magnitude of each row."""
-    return np.abs(values).max(axis=1) if values.shape[1] else np.zeros(len(values))
+    return np.maximum(values.max(axis=1), -values.min(axis=1)) if values.shape[1] else np.zeros(len(values))

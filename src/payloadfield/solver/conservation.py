@@ -45,7 +45,11 @@ class PocketSystem:
         self, k: int, j: int, values: _Floats, pocket_k: NDArray[np.int32], pocket_j: NDArray[np.int32]
     ) -> None:
         """Add the cross terms of field k with field j given per voxel: the loss in k per unit of j."""
-        self._entries.append((values, self._start[k] + pocket_k.astype(np.int64), self._start[j] + pocket_j))
+        rows, columns = pocket_k.astype(np.int64), pocket_j.astype(np.int64)
+        if pocket_k is pocket_j:  # fields of one transport group share their pockets
+            values = np.bincount(rows, weights=values)
+            rows = columns = np.arange(len(values))
+        self._entries.append((values, self._start[k] + rows, self._start[j] + columns))
 
     def add_bath(self, k: int, diagonal: float, pocket_conductance: _Floats, couplings: Mapping[int, float]) -> None:
         """Add the bath's row and column of field k: diagonal B, G of each pocket, losses per unit of other fields."""

@@ -3,8 +3,9 @@
 The unknown of a field is its concentration u in the water accessible to it [nM]. Per open voxel i
     V_i phi_i du_i/dt = sum_faces g_ij (u_j - u_i) + g_bath,i (u_bath - u_i) + sources,
 with V_i the open volume, phi the accessible fraction of the material there, and face conductances
-    g_ij = A_ij / (h / (2 kappa_i) + h / (2 kappa_j) + 1 / P),   kappa = phi * D,
-A_ij the open area of the face, h the voxel size, P the permeability of a material's surface (absent: infinite).
+    g_ij = A_ij / (h / (2 kappa_i) + h / (2 kappa_j) + 1 / P_i + 1 / P_j),   kappa = phi * D,
+A_ij the open area of the face, h the voxel size, P the permeability of a material's surface towards another material
+(absent: infinite).
 A face on a bath side lies h/2 from the centre of its voxel; the wall of a bath material lies at its own distance.
 """
 
@@ -20,6 +21,7 @@ from scipy.sparse import csgraph
 from payloadfield.backends.plan import DIRECTIONS, BathContact, CellTable, Plan, TransportGroup
 from payloadfield.errors import CellsError, StudyError
 from payloadfield.solver.multigrid import build_hierarchy
+from payloadfield.units import AVOGADRO_NM_UM3
 
 _AXIS_OF_DIRECTION = (2, 2, 1, 1, 0, 0)
 _SIDES = {"z_low": (0, 0), "z_high": (0, -1), "y_low": (1, 0), "y_high": (1, -1), "x_low": (2, 0), "x_high": (2, -1)}
@@ -55,23 +57,36 @@ def make_plan(study: Any) -> Plan:
 
 
 def _solved_voxels(study: Any) -> NDArray[np.int64]:
-    """Flat indices of the open voxels, without the pockets in which nothing can happen.
-
-    A pocket that touches no bath, holds no cell and starts empty stays empty: it is reported by `check` and dropped.
-    """
-    pockets = study.pockets
-    label = pockets.label.ravel()
-    alive = np.asarray(pockets.touches_bath, bool).copy()
-    if np.any(np.asarray(study.initial_fields) != 0.0):
-        alive[:] = True
-    entries = label[study.cells.entry_voxel]
-    alive[entries[entries >= 0]] = True
+    """Flat indices of the open voxels, without the idle pockets."""
+    label, alive = study.pockets.label.ravel(), ~find_idle_pockets(study)
     if not alive.any():
         raise StudyError(
             "[grid]: no open voxel is reached by a bath, holds a cell or starts with a concentration, so that nothing "
             "would happen; add a bath side under [boundary], cells, or [initial] fields"
         )
     return np.flatnonzero((label >= 0) & alive[np.maximum(label, 0)])
+
+
+def find_idle_pockets(study: Any) -> NDArray[np.bool_]:
+    """Which pockets stay empty and are left out: no bath, no cell, no concentration at the start, no source."""
+    pockets = study.pockets
+    idle = ~np.asarray(pockets.touches_bath, bool)
+    if np.any(np.asarray(study.initial_fields) != 0.0) or _has_voxel_source(study):
+        idle[:] = False
+    entries = pockets.label.ravel()[study.cells.entry_voxel]
+    idle[entries[entries >= 0]] = False
+    return idle
+
+
+def _has_voxel_source(study: Any) -> bool:
+    """Whether a reaction in the medium goes on where there is nothing yet."""
+    from payloadfield.mechanism import evaluate
+
+    mechanism = study.mechanism
+    values = dict(zip(mechanism.study_parameters, study.parameters, strict=True))
+    values |= {"N_A": AVOGADRO_NM_UM3} | {field.name: 0.0 for field in mechanism.fields}
+    rates = [evaluate(r.rate, values) for r in mechanism.reactions if r.scope == "voxel"]
+    return bool(np.any(np.asarray(rates, float) != 0.0))
 
 
 def _neighbours(geometry: Any, voxel: NDArray[np.int64]) -> tuple[NDArray[np.int32], _Floats]:
@@ -101,15 +116,10 @@ def _neighbours(geometry: Any, voxel: NDArray[np.int64]) -> tuple[NDArray[np.int
     return neighbour, aperture
 
 
-def _material_value(table: Any, field: str, fallback: float) -> float:
-    """A material's number for a field, or its default, or the fallback."""
-    return float(table.get(field, table.get("default", fallback)))
-
-
 def _mobility(geometry: Any, field: str, voxel: NDArray[np.int64]) -> _Floats:
     """Accessible fraction times relative diffusivity of a field in each open voxel, (n,)."""
     per_material = [
-        _material_value(m.relative_diffusivity, field, 1.0) * _material_value(m.accessible_fraction, field, 1.0)
+        m.relative_diffusivity_of(field) * m.accessible_fraction_of(field)
         for m in geometry.materials
     ]
     values = np.array(per_material)[geometry.open_label.ravel()[voxel]]
@@ -132,13 +142,13 @@ def _face_conductance(
     with np.errstate(divide="ignore"):
         resistance = 0.5 / mobility
     between = resistance[None, :] + resistance[neighbour]
-    surface = np.array([_material_value(m.permeability, field, np.inf) for m in geometry.materials])
+    surface = np.array([m.permeability_of(field) for m in geometry.materials])
     if np.isfinite(surface).any():
         label = geometry.open_label.ravel()[voxel]
         other = label[neighbour]
         crossing = other != label[None, :]
         with np.errstate(divide="ignore"):
-            film = 1.0 / np.minimum(surface[label][None, :], surface[other])
+            film = 1.0 / surface[label][None, :] + 1.0 / surface[other]
         between = between + np.where(crossing, film, 0.0) * diffusivity / h
     with np.errstate(invalid="ignore"):
         return np.where(aperture > 0.0, h * aperture / between, 0.0).astype(np.float32)
@@ -187,7 +197,7 @@ def _capacities(study: Any, voxel: NDArray[np.int64]) -> tuple[_Floats, NDArray[
         volume = volume * geometry.accessible_profile.ravel()[voxel]
     label = geometry.open_label.ravel()[voxel]
     keys = [
-        tuple(_material_value(m.accessible_fraction, field.name, 1.0) for m in geometry.materials)
+        tuple(m.accessible_fraction_of(field.name) for m in geometry.materials)
         for field in study.mechanism.fields
     ]
     rows = list(dict.fromkeys(keys))
@@ -217,7 +227,7 @@ def _bath_conductance(study: Any, field: int, voxel: NDArray[np.int64], mobility
     wall = geometry.bath_area.ravel()[voxel]
     if wall.any():
         name = study.mechanism.fields[field].name
-        films = [_material_value(m.permeability, name, np.inf) for m in geometry.materials if m.kind == "bath"]
+        films = [m.permeability_of(name) for m in geometry.materials if m.kind == "bath"]
         total = total + _film(wall, geometry.bath_distance.ravel()[voxel], kappa, min(films, default=np.inf))
     return total
 

@@ -50,7 +50,8 @@ class StepRecord:
 class Simulation:
     """Advances a study in time on one backend.
 
-    Events at time zero act before the first output; at later times an output shows the state before the event.
+    Events act before an output at the same time, which shows the bath as the event left it; fields and cells are as
+    they were, since an event changes the bath alone.
     """
 
     def __init__(self, study: Any, backend: str | None = None) -> None:

@@ -1,0 +1,60 @@
+"""Pockets in which nothing can happen are left out; those with a source, a cell or a bath are solved."""
+
+import textwrap
+
+import numpy as np
+import pytest
+
+from payloadfield.solver import Simulation
+from payloadfield.solver.discretisation import find_idle_pockets
+from payloadfield.study import load_study
+
+MECHANISM = """
+    name = "made"
+    [moieties]
+    [parameters]
+    D = { unit = "um^2/s", value = "100 um^2/s" }
+    k = { unit = "nM/s", value = "RATE nM/s" }
+    [fields.a]
+    diffusivity = "D"
+    [reactions.voxel]
+    production = { equation = "-> a", rate = "k" }
+"""
+
+
+def closed_pocket(folder, rate):
+    """A box of medium under a bath, and another between two sheets of solid."""
+    (folder / "made.toml").write_text(textwrap.dedent(MECHANISM).replace("RATE", str(rate)))
+    sheets = [
+        {
+            "shape": "box",
+            "low": ["0 um", "0 um", f"{z} um"],
+            "high": ["40 um", "40 um", f"{z + 10} um"],
+            "material": "PCL",
+        }
+        for z in (20, 50)
+    ]
+    return load_study(
+        {
+            "title": "closed pocket",
+            "duration": "1000 s",
+            "mechanism": str(folder / "made.toml"),
+            "grid": {"size": ["40 um", "40 um", "80 um"], "voxel": "10 um"},
+            "boundary": {"z_high": "bath"},
+            "scaffold": sheets,
+        }
+    )
+
+
+@pytest.mark.parametrize("rate", [0.0, 1e-3])
+def test_a_closed_pocket_is_left_out_only_where_nothing_is_produced(tmp_path, rate):
+    study = closed_pocket(tmp_path, rate)
+    assert find_idle_pockets(study).sum() == (2 if rate == 0.0 else 0)
+    simulation = Simulation(study, "numpy")
+    simulation.run()
+    inside = simulation.field_on_grid("a")[0]
+    if rate == 0.0:
+        assert np.isnan(inside).all()
+    else:
+        assert inside == pytest.approx(rate * 1000.0, rel=1e-4)
+        assert inside.mean() == pytest.approx(rate * 1000.0, rel=1e-12)
