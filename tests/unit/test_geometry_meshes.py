@@ -371,6 +371,15 @@ def test_walls_thinner_than_a_voxel_are_refused_with_a_size_that_works():
     assert (1 - fine.open_fraction).sum() * 0.008 == pytest.approx(3 * 15.4 * 15.7 * 0.4, rel=0.01)
 
 
+def test_the_tip_of_a_wedge_is_no_lost_wall():
+    corners = [(2.2, y, 3.1) for y in (2.3, 18.7)] + [(18.1, y, 3.1) for y in (2.3, 18.7)]
+    corners += [(2.2, y, 9.3) for y in (2.3, 18.7)]
+    wedge = trimesh.convex.convex_hull(np.array(corners))
+    for n, within in ((22, 0.07), (44, 0.02)):
+        geometry = built(Mesh("solid", triangles_of(wedge)), n, 22 / n)
+        assert (1 - geometry.open_fraction.mean()) * 22**3 == pytest.approx(wedge.volume, rel=within)
+
+
 STUDY = """
 duration = "2 h"
 [grid]

@@ -15,10 +15,10 @@ from payloadfield.geometry.shape import NOT_PERIODIC, Placing, unmoved
 
 # A mesh this many times larger than the grid, or smaller than this many voxels, is in another unit than was said.
 TOO_LARGE, TOO_SMALL = 200, 0.5
-# Faces whose normals have a product below this are two sides of one wall.
-FACING = -0.9
-# So many walls lost, of so many, are a wall; fewer are the rims of holes and tips.
-LOST_WALLS, LOST_SHARE = 4, 1e-3
+# Faces whose normals have a product below this, ten degrees from parallel, are two sides of one wall; else of a tip.
+FACING = -0.985
+# More walls lost than this share are refused, fewer are told of: tips and sharp edges always lose some.
+REFUSED_SHARE, TOLD_SHARE = 1e-2, 1e-3
 MANY_VOXELS = 100
 # Between its lattice points a mesh knows distances up to this many voxels.
 KNOWN = 1.5
@@ -57,7 +57,7 @@ class Mesh:
         nz, ny, nx = grid.shape
         lines = find_crossings(corner, triangles.faces, 2, (nz + 1, ny + 1))
         notes += _overlaps(lines, h, self.name, ny + 1)
-        _refuse_lost_walls(corner, triangles.faces, grid, lines, self.name)
+        notes += _lost_walls(corner, triangles.faces, grid, lines, self.name)
         inside = fill(lines, (nz + 1, ny + 1, nx + 1))
         distance = distances_near(corner[triangles.faces], corners_of_cut_voxels(inside))
         np.multiply(distance, np.float32(h), out=distance)
@@ -182,10 +182,13 @@ def _overlaps(lines: Crossings, h: float, name: str, n_v: int) -> list[str]:
             f"{len(np.unique(lines.line)):,} lines through it, such as near {place}; such places count as filled"]
 
 
-def _refuse_lost_walls(
+def _lost_walls(
     points: FloatArray, faces: npt.NDArray[np.int64], grid: VoxelGrid, along_x: Crossings, name: str
-) -> None:
-    """Raise GeometryError where walls lie between two neighbouring corners along an axis and so would vanish."""
+) -> list[str]:
+    """A sentence on walls that lie between two neighbouring corners along an axis and so vanish.
+
+    Raises GeometryError where they are more than a few.
+    """
     a, b, c = np.moveaxis(points[faces], 1, 0)
     normal = np.cross(b - a, c - a)
     normal /= np.maximum(np.linalg.norm(normal, axis=1), np.finfo(float).tiny)[:, None]
@@ -200,12 +203,16 @@ def _refuse_lost_walls(
         walls, thin = _thin_walls(lines, normal)
         lost, n_walls = lost + len(thin), n_walls + walls
         thickness.append(thin)
-    if lost >= LOST_WALLS and lost > LOST_SHARE * n_walls:
-        thinnest = float(np.quantile(np.concatenate(thickness), 0.1)) * grid.spacing
-        advice = (f"the thinnest are about {thinnest:.3g} um; take voxels of {thinnest / 2:.2g} um or less"
-                  if thinnest > 1e-3 * grid.spacing else "they have no thickness; thicken them")
-        raise GeometryError(f"{name}: {lost:,} of {n_walls:,} walls met by lines through the grid are thinner than a "
-                            f"voxel of {grid.spacing:g} um and would be lost; {advice}")
+    if not lost or lost <= TOLD_SHARE * n_walls:
+        return []
+    thinnest = float(np.quantile(np.concatenate(thickness), 0.1)) * grid.spacing
+    advice = (f"the thinnest are about {thinnest:.3g} um; take voxels of {thinnest / 2:.2g} um or less"
+              if thinnest > 1e-3 * grid.spacing else "they have no thickness; thicken them")
+    message = (f"{name}: {lost:,} of {n_walls:,} walls met by lines through the grid are thinner than a voxel of "
+               f"{grid.spacing:g} um and would be lost; {advice}")
+    if lost > REFUSED_SHARE * n_walls:
+        raise GeometryError(message)
+    return [message]
 
 
 def _thin_walls(lines: Crossings, normal: FloatArray) -> tuple[int, FloatArray]:
