@@ -44,7 +44,7 @@ def test_outputs_every_minute_or_once_agree_to_the_tolerance():
 
 
 def test_a_tolerance_ten_times_tighter_takes_about_twice_the_steps():
-    counts = [len(run(short(solver=handmade.make_solver(rtol))).records) for rtol in (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)]
+    counts = [len(run(short(solver=handmade.make_solver(rtol))).records) for rtol in (1e-1, 1e-2, 1e-3, 1e-4)]
     ratios = np.divide(counts[1:], counts[:-1])
     assert np.all(ratios > 1.2) and np.all(ratios < 2.7)
 

@@ -141,7 +141,7 @@ def test_a_cell_in_a_closed_voxel_is_refused():
         run(handmade.make_study("inert", geometry, duration=1.0, cells=cells, initial={"solute": 1.0}))
 
 
-@pytest.mark.parametrize("volume", [10.0, 1e3, 1e12])
+@pytest.mark.parametrize("volume", [10.0, 1e12])
 def test_tiny_and_huge_baths_agree_with_the_method_of_lines(volume):
     options = {"bath_volume": volume, "initial": {"adc": 10.0}, "outputs": [12 * HOUR]}
     study = scenarios.make_adc(scenarios.make_irregular(), BATH_ON_TOP, **options)
