@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _WIDTH_OF_A_PIPE = 140
+_WIDE = 120  # columns of a terminal from which a long key in one line leaves room for the others
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
 
@@ -37,13 +38,14 @@ def make_table(
     right: Iterable[int] = (),
     whole: Iterable[int] = (),
 ) -> Table:
-    """A table with a title; `right` lists the columns of numbers, `whole` those that are not broken into lines."""
+    """A table with a title; `right` lists the columns of numbers, `whole` those kept in one line if they fit."""
     from rich import box
     from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=escape(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    numbers, unbroken = set(right), set(whole)
+    numbers = set(right)
+    unbroken = set(whole) if make_console().width >= _WIDE else set()
     for index, name in enumerate(columns):
         justify: Literal["left", "right"] = "right" if index in numbers else "left"
         table.add_column(escape(name), justify=justify, overflow="fold", no_wrap=index in unbroken)

@@ -16,7 +16,7 @@ from payloadfield.store.files import sync_directory, write_atomically
 from payloadfield.store.hdf5 import memory_file, opened, put, read_array, text
 from payloadfield.store.layout import CHECKPOINT, CHECKPOINT_PREVIOUS
 
-_UNITS = {"fields": "nM", "states": "molecules", "bath": "nM", "time": "s", "dt": "s"}
+_UNITS = {"state_fields": "nM", "state_states": "molecules", "state_bath": "nM", "time": "s", "dt": "s"}
 
 
 @dataclass(frozen=True)
