@@ -8,7 +8,7 @@ import pytest
 
 from payloadfield.cli.program import VERBS, program
 
-HEAVY = {"numpy", "scipy", "matplotlib", "numba", "sympy", "pint", "pydantic", "h5py", "rich", "psutil"}
+HEAVY = {"numpy", "scipy", "matplotlib", "numba", "pint", "pydantic", "h5py", "rich", "psutil"}
 
 
 def commands(group=program, path=()):

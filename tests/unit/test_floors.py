@@ -33,7 +33,6 @@ HOMES = {
     "matplotlib": "report",
     "pydantic": "study",
     "pint": "units",
-    "sympy": "mechanism",
     "dask": "compare",
     "trimesh": "geometry/mesh",
 }

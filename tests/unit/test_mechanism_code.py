@@ -4,6 +4,7 @@ import inspect
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from payloadfield.errors import MechanismError
 from payloadfield.mechanism import evaluate, generate, load_mechanism
 from payloadfield.mechanism.elimination import eliminate
 from payloadfield.units import AVOGADRO_NM_UM3
+
+DIFFUSION = Path(__file__).parents[1] / "mechanisms" / "diffusion.toml"
 
 
 @pytest.fixture(scope="module")
@@ -315,6 +318,24 @@ def test_another_mechanism_gets_another_file(rich, tmp_path, monkeypatch):
     assert generate(load_mechanism(path), "numpy").path != generate(rich, "numpy").path
 
 
+def test_machine_code_is_found_again_where_the_cache_was_moved(tmp_path):
+    code = (
+        "import numpy as np; from payloadfield.mechanism import generate, load_mechanism;"
+        f"module = generate(load_mechanism({str(DIFFUSION)!r}), 'numba').module;"
+        "module._voxel_rates(0, 3, np.ones((1, 3)), np.ones(3), np.ones((1, 3)), np.zeros(1, int), np.zeros((1, 3)));"
+        "print(sum(module._voxel_rates.stats.cache_hits.values()))"
+    )
+    hits = []
+    for name in ("first", "second"):
+        environment = os.environ | {"PAYLOADFIELD_CACHE": str(tmp_path / name)}
+        environment.pop("NUMBA_CACHE_DIR", None)
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        hits.append(int(done.stdout))
+        (tmp_path / name).rename(tmp_path / "second")
+    assert hits == [0, 1]
+
+
 def test_a_cache_that_cannot_be_written_is_refused_with_what_to_do(rich, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("PAYLOADFIELD_CACHE", str(tmp_path / "file"))
@@ -322,8 +343,8 @@ def test_a_cache_that_cannot_be_written_is_refused_with_what_to_do(rich, tmp_pat
         generate(rich, "numpy")
 
 
-def test_importing_mechanisms_loads_neither_numba_nor_sympy():
-    heavy = "('numba', 'sympy', 'pint', 'scipy')"
+def test_importing_mechanisms_loads_neither_numba_nor_scipy():
+    heavy = "('numba', 'pint', 'scipy')"
     code = f"import sys, payloadfield.mechanism; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -14,7 +14,6 @@ from payloadfield.geometry.mesh import MESH_UNITS, Mesh, Triangles, make_triangl
 from payloadfield.geometry.minimal_surface import MinimalSurface
 from payloadfield.geometry.placed import Moved, Repeated, Rotated
 from payloadfield.geometry.pockets import Pockets, find_pockets
-from payloadfield.geometry.profile import radial_profile
 from payloadfield.geometry.shape import Shape
 from payloadfield.geometry.sphere import Sphere
 from payloadfield.geometry.wall import wall_vectors
@@ -25,6 +24,5 @@ __all__ = [
     "AXES", "MEDIUM", "MESH_UNITS", "SIDES", "Box", "Cylinder", "Difference", "Droplets", "FloatArray", "Geometry",
     "Intersection", "LabelArray", "Material", "Measures", "Mesh", "MinimalSurface", "Moved", "Pockets", "Repeated",
     "Rotated", "Shape", "Sphere", "Spread", "Triangles", "Union", "VoxelGrid", "Well", "Woodpile", "find_pockets",
-    "local_thickness", "make_geometry", "make_grid", "make_triangles", "measure_geometry", "radial_profile",
-    "read_mesh", "wall_vectors",
+    "local_thickness", "make_geometry", "make_grid", "make_triangles", "measure_geometry", "read_mesh", "wall_vectors",
 ]

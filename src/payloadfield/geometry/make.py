@@ -51,7 +51,7 @@ def make_geometry(
     grid: the voxels
     shapes: in the order in which they act; what they leave is medium
     materials: the first one is the medium
-    accessible_profile: (nz, ny, nx) factor of the accessible fraction, such as that of radial_profile [1]
+    accessible_profile: (nz, ny, nx) factor of the accessible fraction [1]
     Raises GeometryError for an unknown material, an array that does not fit the grid, or a grid without open voxel.
     """
     profile = check_profile(accessible_profile, grid)

@@ -61,16 +61,6 @@ class Quantity:
         return match.group(1).replace("+", "") if match else ""
 
     @property
-    def is_assumed(self) -> bool:
-        """True where no source gives the number."""
-        return self.grade == "assumed"
-
-    @property
     def standing(self) -> str:
         """How well the number is known, for people: its grade, and whether it was recalled rather than read."""
         return f"{self.grade} ({FLAGS['M']})" if "M" in self.flags else self.grade
-
-    @property
-    def has_range(self) -> bool:
-        """True where the source, or the assumption, comes with a range."""
-        return self.low is not None and self.high is not None

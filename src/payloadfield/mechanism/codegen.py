@@ -36,6 +36,7 @@ CELL_CHUNK = 256
 VOXEL_CHUNK = 4096
 PYTHON_TARGETS = {"numpy": print_numpy, "numba": print_numba}
 TARGETS = (*PYTHON_TARGETS, "cuda")
+_MODULES = "payloadfield_generated"  # how the names of generated modules begin
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,7 @@ def _operations(expr: Expr) -> int:
 
 def _write_once(name: str, target: str, source: str) -> Path:
     """The file with this source; written under a temporary name and moved, so that no half of it is ever read."""
-    key = hashlib.sha256(source.encode()).hexdigest()[:16]
+    key = hashlib.sha256((_MODULES + source).encode()).hexdigest()[:16]
     stem = "".join(character if character.isalnum() and character.isascii() else "_" for character in name)[:40]
     directory = cache_directory() / "mechanisms"
     path = directory / f"{stem}_{target}_{key}.{'cu' if target == 'cuda' else 'py'}"
@@ -231,7 +232,8 @@ def _write_once(name: str, target: str, source: str) -> Path:
 
 
 def _import(path: Path) -> ModuleType:
-    name = f"payloadfield_generated_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    # Named by content alone: Numba keeps the name in its machine code, which has to hold where the cache was moved.
+    name = f"{_MODULES}_{path.stem}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

@@ -21,7 +21,7 @@ from payloadfield.store.layout import LAYOUT_VERSION, MANIFEST
 if TYPE_CHECKING:
     from payloadfield.study import Study
 
-_PACKAGES = ("payloadfield", "numpy", "numba", "scipy", "h5py", "sympy")
+_PACKAGES = ("payloadfield", "numpy", "numba", "scipy", "h5py")
 
 
 def make_manifest(study: Study, *, backend: str, backend_reason: str, command: Sequence[str]) -> dict[str, Any]:
