@@ -47,7 +47,7 @@ class PocketSystem:
         """Add the cross terms of field k with field j given per voxel: the loss in k per unit of j."""
         rows, columns = pocket_k.astype(np.int64), pocket_j.astype(np.int64)
         if pocket_k is pocket_j:  # fields of one transport group share their pockets
-            values = np.bincount(rows, weights=values)
+            values = np.asarray(np.bincount(rows, weights=values), float)
             rows = columns = np.arange(len(values))
         self._entries.append((values, self._start[k] + rows, self._start[j] + columns))
 

@@ -22,8 +22,8 @@ from payloadfield.solver.state import ARRAYS, State
 from payloadfield.solver.tableau import Tableau, make_ros34pw2
 from payloadfield.units import AVOGADRO_NM_UM3
 
-LOOP_SWEEPS = 2
-"""Sweeps over fields that depend on each other in a loop."""
+LOOP_SWEEPS = 6
+"""Most sweeps over fields that depend on each other in a loop: they end once each field's residual is small enough."""
 
 RESIDUAL_SHARE = 1.08
 """A solve may stop at this share, times rtol^(2/3), of the largest right-hand side among its step's stages: what a step
@@ -75,7 +75,7 @@ class Stepper:
         self._increments = {name: np.zeros((n_stages, *a.shape)) for name, a in empty.arrays().items()}
         self._value, self._base, self.error = State.zeros(plan), State.zeros(plan), State.zeros(plan)
         self._field_rhs = np.zeros_like(empty.fields)
-        self._rhs, self._extra = np.zeros(plan.n_open), np.zeros(plan.n_open)
+        self._rhs, self._extra, self._change = (np.zeros(plan.n_open) for _ in range(3))
         self._allocate_cells()
         self._allocate_bath()
 
@@ -290,28 +290,38 @@ class Stepper:
             self._absorb(field, increments[field], 1.0)
 
     def _sweep(self, group: tuple[int, ...], increments: _Floats, bath: _Floats) -> tuple[list[_Floats], list[float]]:
-        """Sweep over the fields of a group; pocket and bath sums of the residuals that are left."""
+        """Solve the fields of a group in turn, a loop until they agree; pocket and bath sums of what is left."""
         loop = len(group) > 1
         sums: list[_Floats] = []
-        for sweep in range(LOOP_SWEEPS if loop else 1):
-            sums = []
-            for field in group:
-                if sweep:
-                    self._absorb(field, increments[field], -1.0)
-                sums.append(self._solve_field(field, increments, bath, warm=sweep > 0))
-                if loop:
-                    self._absorb(field, increments[field], 1.0)
+        for field in group:
+            sums.append(self._solve_field(field, increments, bath))
+            if loop:
+                self._absorb(field, increments[field], 1.0)
         if loop:
-            sums = [self._residual_sums(field, increments) for field in group]
-            sums = [s + bath[f] * self._bath_pockets(f) for f, s in zip(group, sums, strict=True)]
+            for sweep in range(LOOP_SWEEPS):
+                corrections = [self._correct(f, increments, bath, measure_only=sweep + 1 == LOOP_SWEEPS) for f in group]
+                sums = [left for left, _ in corrections]
+                if not any(corrected for _, corrected in corrections):
+                    break
         return sums, [self._bath_residual(f, increments, bath) for f in group]
 
-    def _bath_pockets(self, field: int) -> _Floats | float:
-        """Pocket sums of the bath conductances, where the bath is an unknown."""
-        if not self._finite:
-            return 0.0
-        self.backend.bath_coupling(field, self._extra)
-        return self.backend.pocket_sums(field, self._extra)
+    def _correct(self, field: int, increments: _Floats, bath: _Floats, *, measure_only: bool) -> tuple[_Floats, bool]:
+        """Pocket sums of a field's residual beside the other fields of its loop; solved for if it is not yet small."""
+        self._absorb(field, increments[field], -1.0)
+        self._load_rhs(field, increments)
+        self._absorb(field, increments[field], 1.0)
+        self.backend.subtract_image(field, increments[field], self._rhs)
+        if self._finite:
+            self.backend.bath_coupling(field, self._extra)
+            self._rhs += bath[field] * self._extra
+        if measure_only or self.backend.norm(self._rhs) <= self._enough(field):
+            return self.backend.pocket_sums(field, self._rhs), False
+        change = self._change
+        left, bath_change = self._solve_bordered(field, change, self._bath_residual(field, increments, bath))
+        increments[field] += change
+        bath[field] += bath_change
+        self._absorb(field, change, 1.0)
+        return left, True
 
     def _load_rhs(self, field: int, increments: _Floats) -> None:
         """Right-hand side of a field: its own, what other fields' increments do to it, and what the cells answer."""
@@ -325,38 +335,34 @@ class Stepper:
             self.code.cell_respond(*arguments, self._lu, self._cell_rhs, self._exchanged[field], self._entry)
             self.backend.gather(self._entry, 1.0 / AVOGADRO_NM_UM3, rhs)
 
-    def _solve_field(self, field: int, increments: _Floats, bath: _Floats, *, warm: bool) -> _Floats:
-        """Solve one field, bordered by its bath if that is finite; pocket sums of the residual."""
+    def _solve_field(self, field: int, increments: _Floats, bath: _Floats) -> _Floats:
+        """Solve one field for its increment, with its bath if that is finite; pocket sums of the residual."""
         self._load_rhs(field, increments)
-        out = increments[field]
-        if warm and self._border is not None:
-            out -= bath[field] * self._border[field]
+        self._largest_rhs[field] = max(self._largest_rhs[field], self.backend.norm(self._rhs))
+        left, bath[field] = self._solve_bordered(field, increments[field], self._bath_right(field, bath))
+        return left
+
+    def _solve_bordered(self, field: int, out: _Floats, bath_right: float) -> tuple[_Floats, float]:
+        """Solve A out - g_bath b = self._rhs with the bath's equation B b - g . out = bath_right where b is unknown.
+
+        Pocket sums of the residual, and b. Without a finite bath b is zero.
+        """
         enough = self._enough(field)
-        report = self.backend.solve(field, self._rhs, out, enough, warm=warm)
+        report = self.backend.solve(field, self._rhs, out, enough)
         self._iterations += report.iterations
         if report.residual > enough:
             self._worst = max(self._worst, report.residual / self._largest_rhs[field])
         sums = self.backend.pocket_sums(field, self._rhs)
-        if self._border is not None:
-            right = self._bath_right(field, bath) + self._bath_dot(field, out)
-            bath[field] = right / (self._bath_diagonal[field] - self._border_dot[field])
-            out += bath[field] * self._border[field]
-            sums = sums + bath[field] * self._border_residual[field]
-        return sums
+        if self._border is None:
+            return sums, 0.0
+        b = (bath_right + self._bath_dot(field, out)) / (self._bath_diagonal[field] - self._border_dot[field])
+        out += b * self._border[field]
+        return sums + b * self._border_residual[field], b
 
     def _enough(self, field: int) -> float:
         """Residual at which a solve may stop: its error then lies well below that of the step in time."""
-        self._largest_rhs[field] = max(self._largest_rhs[field], self.backend.norm(self._rhs))
         hidden = self._negligible[field] * self._sg * self._capacity_norm[field]
         return float(max(self._residual_share * self._largest_rhs[field], hidden))
-
-    def _residual_sums(self, field: int, increments: _Floats) -> _Floats:
-        """Pocket sums of the residual of a field at the final increments of all fields of its loop."""
-        self._absorb(field, increments[field], -1.0)
-        self._load_rhs(field, increments)
-        self._absorb(field, increments[field], 1.0)
-        self.backend.subtract_image(field, increments[field], self._rhs)
-        return self.backend.pocket_sums(field, self._rhs)
 
     def _bath_right(self, field: int, bath: _Floats) -> float:
         """Right-hand side of the bath's equation of a field, with the couplings to other fields of the bath."""
