@@ -28,6 +28,12 @@ def test_check_counts_what_the_geometry_says(call):
     assert {source["grade"] for source in facts["sources"]} >= {"measured", "assumed"}
 
 
+def test_check_says_that_surfaces_of_gels_follow_voxels(call):
+    gel = call("check", STUDY, "--set", "scaffold.0.material=collagen")
+    assert "Gel surfaces (collagen) follow voxels: first order" in gel.out
+    assert "Gel surfaces" not in call("check", STUDY).out
+
+
 def test_check_applies_overrides(call):
     facts = as_json(call("check", STUDY, "--set", "agents.T-DXd.linker.k_dec=1e-6 / s", "--json"))
     changed = [source for source in facts["sources"] if source["key"].endswith("linker.k_dec")]

@@ -111,6 +111,12 @@ def test_until_stops_there_and_resume_goes_on_to_the_end(call, tmp_path):
     assert again.code == 1 and "nothing to continue" in again.err
 
 
+def test_warnings_of_a_study_are_seen_before_it_runs_unless_quiet(call, tmp_path):
+    for more, shown in (([], True), (["-q"], False)):
+        outcome = call("run", STUDY, "-o", tmp_path / f"run{shown}", "--backend", "numpy", "--until", "1 h", *more)
+        assert ("Warning: " in outcome.err and "inputs are assumed" in outcome.err.partition("step ")[0]) == shown
+
+
 def test_an_end_that_is_not_ahead_is_refused(call, tmp_path):
     outcome = call("run", STUDY, "-o", tmp_path / "run", "--until", "-3 h")
     assert outcome.code == 1 and "until: got -10800 s" in outcome.err and not (tmp_path / "run").exists()

@@ -151,6 +151,16 @@ def test_the_bath_is_shared_by_the_construct() -> None:
     assert permeable is not None and permeable[0] == 1e-3 and permeable[1] == math.inf
 
 
+def test_a_finite_bath_over_a_grid_that_repeats_is_told_of_unless_it_is_shared() -> None:
+    sides = {"x": "periodic", "z_high": "bath"}
+    share: list[dict[str, Any]] = [{"copies": 1}, {"construct": ["5 mm", "5 mm", "1 mm"]}]
+    warned = load(boundary=sides, bath={"volume": "480 nL"}).warnings
+    assert any("bath.volume" in each and "1e+03 times the volume of the grid" in each for each in warned)
+    quiet = [load(boundary=sides, bath={"volume": "480 nL"} | each) for each in share]
+    quiet += [load(boundary=sides), load(bath={"volume": "480 nL"})]
+    assert not any("bath.volume" in each for study in quiet for each in study.warnings)
+
+
 def test_boundaries_default_to_walls_and_name_sides() -> None:
     study = load(boundary={"x": "periodic", "z_high": "bath"})
     assert study.geometry.grid.periodic == (False, False, True)

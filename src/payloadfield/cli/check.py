@@ -74,6 +74,7 @@ def _describe_geometry(study: Study) -> dict[str, Any]:
         "materials": [material.name for material in geometry.materials],
         "n_pockets": len(pockets.volume),
         "n_pockets_closed": int((~pockets.touches_bath).sum()),
+        "gels": [material.name for material in geometry.materials if material.kind == "gel"],
         "boundary": dict(study.boundary),
     }
 
@@ -117,10 +118,12 @@ def _geometry_lines(facts: dict[str, Any]) -> list[str]:
     pockets = "one connected space" if facts["n_pockets"] == 1 else f"{facts['n_pockets']:,} disconnected pockets"
     closed = f", {facts['n_pockets_closed']:,} without a bath" if facts["n_pockets_closed"] else ""
     sides = ", ".join(f"{side} {kind}" for side, kind in facts["boundary"].items())
+    gels = [f"Gel surfaces ({', '.join(facts['gels'])}) follow voxels: first order"] if facts["gels"] else []
     return [
         f"Grid {voxels} (x, y, z) of {facts['spacing_um']:g} um; {facts['n_open']:,} of {facts['n_voxels']:,} "
         f"voxels open, porosity {facts['porosity']:.1%}; {pockets}{closed}",
         f"Materials: {', '.join(facts['materials'])}; sides: {sides}",
+        *gels,
     ]
 
 

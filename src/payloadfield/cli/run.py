@@ -63,6 +63,9 @@ def run(
     refuse_until(end)
     resolved = load_study(study, overrides)
     refuse_too_large(resolved)
+    if not quiet:
+        for warning in resolved.warnings:
+            click.echo(f"Warning: {warning}", err=True)
     announce_compiling(resolved, backend)
     sim = Simulation(resolved, backend=backend)
     command = ["payloadfield", *sys.argv[1:]]

@@ -24,6 +24,7 @@ from payloadfield.study.reading import StudyText, is_file, read_study
 from payloadfield.study.resolve_agent import find_agent
 from payloadfield.study.resolve_cells import CellResolver, cell_parameters, cell_values
 from payloadfield.study.resolve_geometry import (
+    bath_warnings,
     resolve_bath,
     resolve_boundary,
     resolve_grid,
@@ -203,7 +204,7 @@ class _Loading:
             output=numbers.output,
             sources=(*self.lookup.sources, *setting_sources(effective, self.text.raw, self.merger.reader)),
             effective=effective,
-            warnings=tuple(self._warnings(space)),
+            warnings=tuple(self._warnings(numbers, space)),
         )
 
     def _effective(self, numbers: _Numbers) -> dict[str, Any]:
@@ -211,9 +212,10 @@ class _Loading:
         folder, name = self.text.folder, self.mechanism_name
         return make_effective(self.table, resolved, name, folder, numbers.boundary, numbers.output)
 
-    def _warnings(self, space: _Space) -> Iterator[str]:
+    def _warnings(self, numbers: _Numbers, space: _Space) -> Iterator[str]:
         yield from self.lookup.warnings
         yield from space.geometry.warnings
+        yield from bath_warnings(self.table.bath, space.grid, numbers.boundary)
         yield from self.resolver.warnings()
         if self.table.design:
             yield f"design: {len(self.table.design)} variants are kept, but not run by this version; use --set for each"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 import numpy as np
@@ -89,6 +89,17 @@ def resolve_bath(
     permeability = np.array([table.permeability.get(name, math.inf) for name in names])
     permeability.setflags(write=False)
     return Bath(table.volume / _copies(table, grid, problems), sides, permeability if table.permeability else None)
+
+
+def bath_warnings(table: BathTable, grid: VoxelGrid, boundary: Mapping[str, str]) -> Iterator[str]:
+    """A grid that goes on sideways but has the whole of a finite bath for itself."""
+    is_repeated = "periodic" in boundary.values()
+    if is_repeated and math.isfinite(table.volume) and table.copies is None and table.construct_size is None:
+        ratio = table.volume / math.prod(grid.size)
+        yield (
+            f"bath.volume: all of it, {ratio:.3g} times the volume of the grid, belongs to this one grid, which its "
+            "periodic sides repeat; bath.copies or bath.construct says how many grids share it"
+        )
 
 
 def _copies(table: BathTable, grid: VoxelGrid, problems: Problems) -> float:
