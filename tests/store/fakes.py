@@ -79,7 +79,7 @@ def make_study(*, checkpoint_every: float = 1e9, n_outputs: int = 7) -> SimpleNa
         initial_bath=np.ones(2),
         schedule=(),
         bath=SimpleNamespace(sides=frozenset({"z_high"})),
-        solver=SimpleNamespace(rtol=1e-2, first_step=1.0),
+        solver=SimpleNamespace(rtol=1e-2, first_step=1.0, backend="auto"),
         output=SimpleNamespace(
             times=tuple(np.linspace(0.0, DURATION, n_outputs)),
             fields=("adc", "payload"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from payloadfield.backends.base import Backend
 from payloadfield.backends.plan import Plan
-from payloadfield.errors import BackendError
+from payloadfield.errors import NO_GPU, BackendError
 from payloadfield.mechanism import generate
 
 BACKENDS = ("numpy", "numba")
@@ -18,6 +18,8 @@ def resolve(name: str) -> tuple[str, str]:
         return "numba", "auto: Numba is the default on a CPU; the GPU backend is not part of this version"
     if name in BACKENDS:
         return name, "asked for by name"
+    if name == "cupy":
+        raise BackendError(f"backend: {NO_GPU}, or see `payloadfield devices`")
     allowed = ", ".join(("auto", *BACKENDS))
     raise BackendError(
         f"backend {name!r} is not available in this version of payloadfield; allowed: {allowed}. "
@@ -30,8 +32,9 @@ def make_backend(name: str, plan: Plan, settings: Any) -> Backend:
     resolved, _ = resolve(name)
     code = generate(plan.mechanism, resolved).module
     if resolved == "numba":
-        from payloadfield.backends.compiled import CompiledBackend
+        from payloadfield.backends.compiled import CompiledBackend, announce_compiling
 
+        announce_compiling(plan.mechanism.name, code)
         return CompiledBackend(plan, settings.precision, code, threads=settings.threads)
     from payloadfield.backends.reference import ReferenceBackend
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from payloadfield.cli.output import json_option
-from payloadfield.cli.run import BACKENDS
+from payloadfield.cli.run import BackendName
 
 
 @click.command(short_help="Go on with an interrupted run.", epilog="Example: payloadfield resume my-run")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--backend", type=click.Choice(BACKENDS), help="Where to compute.  [default: as the run began]")
+@click.option("--backend", type=BackendName(), help="Where to compute.  [default: as the run began]")
 @click.option("--until", metavar="TIME", help="Stop at this model time, such as '48 h'.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress; errors and the summary only.")
 @json_option

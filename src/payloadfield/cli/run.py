@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from payloadfield.cli.output import json_option
+from payloadfield.errors import NO_GPU
 
 if TYPE_CHECKING:
     from payloadfield.solver import Simulation
@@ -16,7 +17,20 @@ if TYPE_CHECKING:
     from payloadfield.store.runner import Spent
     from payloadfield.store.writer import RunWriter
 
-BACKENDS = ("auto", "numpy", "numba", "cupy")
+BACKENDS = ("auto", "numpy", "numba")
+
+
+class BackendName(click.Choice):
+    """A backend by name; the one for GPUs, which many will try, gets a refusal of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(BACKENDS)
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name, or a refusal."""
+        if value == "cupy":
+            self.fail(NO_GPU, param, ctx)
+        return super().convert(value, param, ctx)
 
 
 @click.command(
@@ -25,8 +39,8 @@ BACKENDS = ("auto", "numpy", "numba", "cupy")
 )
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Run directory to make.")
-@click.option("--backend", type=click.Choice(BACKENDS), default="auto", help="Where to compute.  [default: auto]")
-@click.option("--device", type=click.IntRange(min=0), help="Number of the GPU, with --backend cupy.")
+@click.option("--backend", type=BackendName(), help="Where to compute.  [default: solver.backend of the study]")
+@click.option("--device", type=click.IntRange(min=0), hidden=True, help="Number of the GPU; refused by this version.")
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a value of the study; repeatable."
 )
@@ -36,7 +50,7 @@ BACKENDS = ("auto", "numpy", "numba", "cupy")
 def run(
     study: Path,
     output: Path,
-    backend: str,
+    backend: str | None,
     device: int | None,
     overrides: tuple[str, ...],
     until: str | None,
@@ -47,9 +61,8 @@ def run(
 
     Ctrl-C writes a checkpoint and stops; a second Ctrl-C stops at once.
     """
-    if device is not None and backend != "cupy":
-        raise click.UsageError("--device chooses a GPU; it needs --backend cupy.")
-    from payloadfield.cli.compiling import announce_compiling
+    if device is not None:
+        raise click.UsageError("--device chooses a GPU, but the GPU backend is not part of this version.")
     from payloadfield.cli.progress import show_log_messages
     from payloadfield.solver import Simulation
     from payloadfield.store.estimate import refuse_too_large
@@ -66,7 +79,6 @@ def run(
     if not quiet:
         for warning in resolved.warnings:
             click.echo(f"Warning: {warning}", err=True)
-    announce_compiling(resolved, backend)
     sim = Simulation(resolved, backend=backend)
     command = ["payloadfield", *sys.argv[1:]]
     go(sim, start_run(sim, output, backend=backend, command=command), until=end, is_quiet=quiet, as_json=as_json)

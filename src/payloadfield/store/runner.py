@@ -66,13 +66,13 @@ class Spent:
 
 
 def start_run(
-    sim: Simulation, output: str | Path, *, backend: str = "auto", command: Sequence[str] | None = None
+    sim: Simulation, output: str | Path, *, backend: str | None = None, command: Sequence[str] | None = None
 ) -> RunWriter:
-    """Make the run directory of a simulation that has not stepped yet; `backend`: as it was asked for."""
+    """Make the run directory of a simulation that has not stepped yet; `backend`: as for it."""
     manifest = make_manifest(
         sim.study,
         backend=sim.backend.name,
-        backend_reason=resolve(backend)[1],
+        backend_reason=resolve(backend or sim.study.solver.backend)[1],
         command=list(sys.argv) if command is None else command,
     )
     return RunWriter(create_run(output, sim.study, manifest), manifest)
@@ -140,7 +140,8 @@ def resume_run(
     sim = Simulation(study, backend=backend or manifest["backend"])
     sim.restore(dict(checkpoint.solver))
     claim(manifest)
-    manifest.update(backend=sim.backend.name)
+    if backend is not None:
+        manifest.update(backend=sim.backend.name, backend_reason=resolve(backend)[1])
     write_manifest(path, manifest)
     writer = RunWriter(path, manifest, keep_through_step=checkpoint.steps)
     return sim, writer, Spent(checkpoint.steps, checkpoint.snapshots, checkpoint.cpu_seconds, checkpoint.wall_seconds)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from payloadfield.backends.registry import resolve
 from payloadfield.errors import RunError
 from payloadfield.store.capture import cell_table, take_snapshot
 from payloadfield.store.estimate import refuse_too_large
@@ -69,14 +70,15 @@ def simulate(
     study: Study | str | Path,
     output: str | Path | None = None,
     *,
-    backend: str = "auto",
+    backend: str | None = None,
     until: float | None = None,
     observer: Observer | None = None,
 ) -> Run | Result:
     """Run a study to its end.
 
     study: a Study, or the path of a study file; output: directory to write (None keeps everything in memory);
-    backend: auto, numpy, numba or cupy; until: stop at this model time [s]; observer: hears of every step.
+    backend: auto, numpy or numba (None: solver.backend of the study); until: stop at this model time [s];
+    observer: hears of every step.
     Raises RunError where `output` exists or `until` is not after 0, ResourceError for too little memory or disk,
     SolverError where it gets stuck.
     An interrupt (Ctrl-C) writes a checkpoint first when there is an `output`; `resume` goes on from there.
@@ -85,6 +87,8 @@ def simulate(
     from payloadfield.study import load_study
 
     refuse_until(until)
+    if backend is not None:
+        resolve(backend)
     if output is not None:
         refuse_existing(output)
     resolved = load_study(study) if isinstance(study, (str, Path)) else study

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, StrictInt, StrictStr
+from pydantic import BaseModel, BeforeValidator, Field, StrictInt, StrictStr
 
+from payloadfield.errors import NO_GPU
 from payloadfield.study.fields import (
     Density,
     Duration,
@@ -91,11 +92,17 @@ class DesignTable(Table):
     set: dict[str, Any] = {}
 
 
+def _no_gpu(value: Any) -> Any:
+    if value == "cupy":
+        raise ValueError(NO_GPU)
+    return value
+
+
 class SolverTable(Table):
     """[solver]: accuracy and hardware."""
 
     rtol: Tolerance = 1e-2
-    backend: Literal["auto", "numpy", "numba", "cupy"] = "auto"
+    backend: Annotated[Literal["auto", "numpy", "numba"], BeforeValidator(_no_gpu)] = "auto"
     threads: Count | None = None
     precision: Literal["mixed", "float64"] = "mixed"
     first_step: Duration = 1.0

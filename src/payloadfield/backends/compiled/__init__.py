@@ -5,5 +5,6 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning OpenMP threads lose to one thread on a busy machine
 
 from payloadfield.backends.compiled.backend import CompiledBackend
+from payloadfield.backends.compiled.compiling import announce_compiling
 
-__all__ = ["CompiledBackend"]
+__all__ = ["CompiledBackend", "announce_compiling"]
