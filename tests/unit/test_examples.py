@@ -1,13 +1,32 @@
-"""The studies that come with the project load, and the example runs with a closed ledger."""
+"""The studies that come with the project load; the examples run: a script, and a mechanism of one's own."""
 
+import importlib.util
 from pathlib import Path
 
 import pytest
 
+import payloadfield
 from payloadfield.resources import find_seed, list_seeds
 from payloadfield.study import load_study
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def test_the_script_compares_two_linkers_and_draws(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = importlib.util.spec_from_file_location("compare_linkers", EXAMPLES / "compare_linkers.py")
+    assert spec is not None and spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    coarser = ["grid.voxel=80 um", "cells[0].count=20", "cells[1].count=10", "duration=25 h"]
+    monkeypatch.setattr(script, "SMALL", [*script.SMALL, *coarser])
+    picture = script.main(tmp_path)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    exposure = {line.split(":")[0]: float(line.split()[-3]) for line in capsys.readouterr().out.splitlines()[:4]}
+    labels = list(script.LINKERS)
+    assert exposure[f"{labels[1]}, fibroblast"] > exposure[f"{labels[0]}, fibroblast"] > 0  # released outside the cells
+    assert payloadfield.open_run(tmp_path / "my-run").state == "finished"
 
 
 @pytest.mark.parametrize("name", list_seeds())
