@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+from tests import tolerances
 
 from payloadfield.solver import Simulation
 
@@ -21,7 +22,9 @@ class Trace:
     baths: list = field(default_factory=list)
 
     def keep(self, record):
-        """Keep a record, and the values of the output times that it landed on."""
+        """Keep a record whose moieties are balanced, and the values of the output times that it landed on."""
+        for moiety, defect in record.balance.items():
+            assert abs(defect) <= tolerances.BALANCE, f"{moiety} at {record.time:g} s: {defect:g}"
         self.records.append(record)
         for _ in record.outputs:
             state = self.sim.state
@@ -36,7 +39,10 @@ class Trace:
 
 
 def run(study, backend="numba", start=None):
-    """Run a study to its end; start: {field: values in open voxels} to begin with instead of the study's own."""
+    """Run a study to its end, in balance at every step.
+
+    start: {field: values in open voxels} to begin with instead of the study's own.
+    """
     trace = Trace(Simulation(study, backend=backend))
     if start:
         set_fields(trace.sim, start)

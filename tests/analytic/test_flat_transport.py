@@ -50,7 +50,7 @@ def test_slab_fills_as_its_series_says_with_second_order_in_space():
         x, found = along_x(run(study), study)
         errors.append(relative_error(found, slab.slab_concentration(x, 200.0, 200.0, D, FACE)))
     assert errors[-1] < tolerances.EXACT_SOLUTION
-    assert observed_order(errors, sizes).min() > 2 - tolerances.ORDER_MARGIN
+    assert observed_order(errors, sizes).min() > tolerances.ORDER_SLAB
 
 
 def test_slab_takes_up_the_amount_of_its_series():

@@ -79,7 +79,7 @@ def error_of_flow_past_cylinder(n, radius=0.23):
 def test_flow_past_an_insulated_cylinder_converges_with_order_two():
     errors = [error_of_flow_past_cylinder(n) for n in (24, 48, 96)]
     assert errors[-1] < 2e-4
-    assert min(observed_orders(errors)) > 1.8
+    assert min(observed_orders(errors)) > 1.85  # measured 1.952
 
 
 def error_of_eigenvalue(n, radius=0.41):
@@ -95,7 +95,7 @@ def error_of_eigenvalue(n, radius=0.41):
 def test_eigenvalue_in_a_cylinder_converges_with_order_near_two():
     errors = [error_of_eigenvalue(n) for n in (16, 32, 64)]
     assert abs(errors[-1]) < 1e-3
-    assert np.log2(abs(errors[0] / errors[-1])) / 2 > 1.6
+    assert np.log2(abs(errors[0] / errors[-1])) / 2 > 1.9  # measured 2.22: 1.72, then 2.72
 
 
 def secretion(geometry, radius, k):
@@ -114,7 +114,7 @@ def test_secretion_from_a_curved_wall_converges_with_order_two():
     radius, shape = 0.41, [Cylinder("solid", "z", CENTRE, 0.41, outside=True)]
     errors = [secretion(make_geometry(flat_grid(n), shape, [MEDIUM, SOLID]), radius, 1.0) for n in (16, 32, 64)]
     assert errors[-1] < 3e-4
-    assert min(observed_orders(errors)) > 1.7
+    assert min(observed_orders(errors)) > 1.83  # measured 1.933
 
 
 def test_secretion_from_a_staircase_wall_does_not_converge():
@@ -157,18 +157,18 @@ def test_uptake_through_a_cylinder_in_a_bath_converges_with_order_two():
     found = [error_of_uptake(shape, VoxelGrid((1, n, n), 2.4 / n, FLAT), 1.0, centre) for n in (32, 64, 128)]
     fields, fluxes = zip(*found, strict=True)
     assert fields[-1] < 5e-4 and fluxes[-1] < 1e-3
-    assert min(observed_orders(fields)) > 1.7
-    assert min(observed_orders(fluxes)) > 1.7
+    assert min(observed_orders(fields)) > 1.74  # measured 1.846
+    assert min(observed_orders(fluxes)) > 1.79  # measured 1.897
 
 
 def test_uptake_of_a_spheroid_in_a_bath_converges_with_order_two():
     centre = (1.195, 1.213, 1.187)
     shape = Sphere("bath", centre, 1.0, outside=True)
-    found = [error_of_uptake(shape, VoxelGrid((n, n, n), 2.4 / n), 1.0, centre) for n in (20, 40)]
+    found = [error_of_uptake(shape, VoxelGrid((n, n, n), 2.4 / n), 1.0, centre) for n in (30, 60)]
     fields, fluxes = zip(*found, strict=True)
-    assert fields[-1] < 4e-3 and fluxes[-1] < 1e-2
-    assert observed_orders(fields)[0] > 1.6
-    assert observed_orders(fluxes)[0] > 1.6
+    assert fields[-1] < 2e-3 and fluxes[-1] < 5e-3
+    assert observed_orders(fields)[0] > 1.71  # measured 1.812
+    assert observed_orders(fluxes)[0] > 1.79  # measured 1.894
 
 
 @pytest.mark.parametrize("tilt", [0.0, 0.3, 0.7])
