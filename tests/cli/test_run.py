@@ -14,6 +14,7 @@ import pytest
 from tests.cli.conftest import STUDY
 
 import payloadfield
+from payloadfield.errors import RunError, UnitsError
 from payloadfield.store import layout
 
 
@@ -198,6 +199,28 @@ def test_simulate_in_memory_gives_what_the_run_directory_holds(shared_run):
     assert np.array_equal(result.cells["payload_exposure"], run.cells["payload_exposure"])
     assert np.array_equal(result.field("adc", 5), run.field("adc", 5), equal_nan=True)
     assert result.ledger == run.ledger
+
+
+def test_in_python_an_end_may_be_text_and_what_is_not_there_is_refused(tmp_path):
+    result = payloadfield.simulate(STUDY, backend="numpy", until="1 h")
+    assert result.times.tolist() == [0, 1800, 3600] and "3 outputs to 3600 s, 10 cells" in repr(result)
+    with pytest.raises(RunError, match="no output 99"):
+        result.field("adc", 99)
+    with pytest.raises(UnitsError, match="until: got '3 nM'"):
+        payloadfield.simulate(STUDY, until="3 nM")
+    payloadfield.simulate(STUDY, tmp_path / "run", backend="numpy", until="30 min")
+    run = payloadfield.resume(tmp_path / "run", until="1 h")
+    assert run.time_reached == 3600
+    with pytest.raises(RunError, match=r"no 'porosity'; stored are .*open_fraction"):
+        run.geometry("porosity")
+    assert len(repr(run.study)) < 300
+
+
+def test_a_run_that_fails_on_the_way_is_named_in_the_message(call, tmp_path):
+    outcome = call("run", STUDY, "-o", tmp_path / "run", "--backend", "numpy", "-q", "--set", "solver.max_steps=2")
+    assert outcome.code == 1 and outcome.err.startswith(f"Error: {tmp_path}/run: the integration stopped")
+    shown = call("info", tmp_path / "run").out
+    assert "failed" in shown and "once the reason is mended: payloadfield resume" in shown
 
 
 def test_the_study_of_a_run_loads_to_the_same_study_again(shared_run):

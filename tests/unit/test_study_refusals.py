@@ -79,6 +79,7 @@ def test_the_good_study_is_good(tmp_path: Path) -> None:
         ('"2 h"', '"2 h"\ntitle = 2020-01-01', "title: got 2020-01-01; a text in quotes is needed"),
         ("[[cells]]\n", "[cells]\n", "cells: is one table; a list of them is needed: write [[cells]]"),
         ("[grid]", "[[grid]]", "grid: is a list of tables; one table is needed: write [grid]"),
+        ('"2 h"', '"2 h"\ntitle = "a\\u001b[31m"', "title: got 'a\\x1b[31m'; one line of printable text is needed"),
         # numbers that can only be a slip of the unit
         ('["60 um", "60 um"', '["1e30 um", "60 um"', "grid.size[0]: got '1e30 um'; a length above 0 and at most 1e+09"),
         ('"50 nM"', '"50e3 M"', "schedule[0].dose.T-DXd: got '50e3 M'; more than 100 M is no solution"),
@@ -98,7 +99,7 @@ def test_the_good_study_is_good(tmp_path: Path) -> None:
         ('["60 um", "60 um", "60 um"]', '["60 um", "60 um"]', "grid.size[2]: is missing"),
         ("[boundary]", "[solver]\nrtol = true\n[boundary]", "solver.rtol: got True; a pure number"),
         ("[boundary]", '[solver]\nbackend = "gpu"\n[boundary]',
-         "solver.backend: got 'gpu'; 'auto', 'numpy', 'numba' or"),
+         "solver.backend: got 'gpu'; 'auto', 'numpy' or 'numba' is needed"),
         ("[boundary]", "boundary = 3\n[bondary]", "problems"),
         # grid and boundary
         ('voxel = "20 um"', 'voxel = "25 um"', "grid.size: z = 60 um is not a whole number of voxels"),
@@ -197,6 +198,23 @@ def test_the_good_study_is_good(tmp_path: Path) -> None:
 def test_a_bad_study_is_refused_with_file_and_key(tmp_path: Path, old: str, new: str, words: str) -> None:
     assert old in GOOD
     assert words in refusal(tmp_path, GOOD.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("count = 3", 'density = "1e-30 / mL"', "cells[0].density: gives not one cell"),
+        ('at = "0 h"', 'at = "2 h"', "schedule[0].at: is the end of the study"),
+        ("count = 3", 'file = "cells.csv"', "cells: 1 of 2 lie exactly where another cell does"),
+    ],
+)
+def test_what_is_hardly_meant_is_warned_of(tmp_path: Path, old: str, new: str, words: str) -> None:
+    (tmp_path / "cells.csv").write_text("x_um,y_um,z_um,type\n30,30,30,SK-BR-3\n30,30,30,SK-BR-3\n")
+    path = tmp_path / "study.toml"
+    path.write_text(GOOD)
+    assert not any(words in warning for warning in load_study(path).warnings)
+    path.write_text(GOOD.replace(old, new, 1))
+    assert any(warning.startswith(words) for warning in load_study(path).warnings)
 
 
 def test_everything_wrong_is_said_at_once(tmp_path: Path) -> None:

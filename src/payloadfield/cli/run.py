@@ -103,13 +103,19 @@ def go(
     """Step a simulation to its end with progress on the screen, then print what it came to."""
     from payloadfield.cli.output import in_shell
     from payloadfield.cli.progress import ProgressLine
+    from payloadfield.errors import PayloadfieldError
     from payloadfield.store.interrupt import listening
     from payloadfield.store.reader import open_run
     from payloadfield.store.runner import execute
 
     observer = ProgressLine(is_quiet=is_quiet)
     with listening(_say_stopping, _stop_at_once) as stop:
-        state = execute(sim, writer, until=until, observer=observer, stop=stop, spent=spent)
+        try:
+            state = execute(sim, writer, until=until, observer=observer, stop=stop, spent=spent)
+        except PayloadfieldError as error:
+            if str(writer.directory) in str(error):
+                raise
+            raise type(error)(f"{writer.directory}: {error}") from error
     print_end(open_run(writer.directory), as_json=as_json)
     if state == "interrupted":
         click.echo(f"To go on: payloadfield resume {in_shell(writer.directory)}", err=True)

@@ -101,6 +101,8 @@ class Run:
     def geometry(self, name: str) -> np.ndarray:
         """`material` (label), `open_fraction` or `surface_distance` [um] on the grid (nz, ny, nx)."""
         with opened(self.directory / layout.GEOMETRY) as file:
+            if name not in file["VTKHDF/CellData"]:
+                raise RunError(f"{self.directory}: no {name!r}; stored are {', '.join(file['VTKHDF/CellData'])}")
             return read_array(file[f"VTKHDF/CellData/{name}"])
 
     @property

@@ -19,6 +19,7 @@ from payloadfield.store.runner import Observer, execute, refuse_until, resume_ru
 from payloadfield.store.snapshot import Snapshot
 from payloadfield.store.table import Table
 from payloadfield.store.writer import refuse_existing
+from payloadfield.units import parse_quantity
 
 if TYPE_CHECKING:
     from payloadfield.solver import Simulation
@@ -33,6 +34,10 @@ class Result:
         self.cells = cells
         self.series: CellSeries = stack_series(snapshots)
         self._snapshots = list(snapshots)
+
+    def __repr__(self) -> str:
+        end = self.times[-1] if len(self.times) else 0.0
+        return f"Result({self.study.title!r}, {len(self.times)} outputs to {end:.6g} s, {self.cells.n_rows} cells)"
 
     @property
     def times(self) -> np.ndarray:
@@ -50,6 +55,8 @@ class Result:
             raise RunError(
                 f"no field {name!r}; kept are {', '.join(self.field_names)} (key output.fields of the study)"
             )
+        if not -len(self._snapshots) <= time_index < len(self._snapshots):
+            raise RunError(f"no output {time_index}; there are {len(self._snapshots)}, counted from 0")
         return self._snapshots[time_index].fields[name]
 
     def cell_series(self, name: str) -> np.ndarray:
@@ -71,13 +78,13 @@ def simulate(
     output: str | Path | None = None,
     *,
     backend: str | None = None,
-    until: float | None = None,
+    until: float | str | None = None,
     observer: Observer | None = None,
 ) -> Run | Result:
     """Run a study to its end.
 
     study: a Study, or the path of a study file; output: directory to write (None keeps everything in memory);
-    backend: auto, numpy or numba (None: solver.backend of the study); until: stop at this model time [s];
+    backend: auto, numpy or numba (None: solver.backend of the study); until: stop at this time [s], or such as "24 h";
     observer: hears of every step.
     Raises RunError where `output` exists or `until` is not after 0, ResourceError for too little memory or disk,
     SolverError where it gets stuck.
@@ -86,7 +93,8 @@ def simulate(
     from payloadfield.solver import Simulation
     from payloadfield.study import load_study
 
-    refuse_until(until)
+    end = _seconds(until)
+    refuse_until(end)
     if backend is not None:
         resolve(backend)
     if output is not None:
@@ -95,24 +103,34 @@ def simulate(
     refuse_too_large(resolved)
     sim = Simulation(resolved, backend=backend)
     if output is None:
-        return _in_memory(sim, until, observer or Observer())
+        return _in_memory(sim, end, observer or Observer())
     writer = start_run(sim, output, backend=backend)
     with listening() as stop:
-        state = execute(sim, writer, until=until, observer=observer, stop=stop)
+        state = execute(sim, writer, until=end, observer=observer, stop=stop)
     return _opened(writer.directory, was_stopped=stop.is_set and state != "finished")
 
 
 def resume(
-    directory: str | Path, *, backend: str | None = None, until: float | None = None, observer: Observer | None = None
+    directory: str | Path,
+    *,
+    backend: str | None = None,
+    until: float | str | None = None,
+    observer: Observer | None = None,
 ) -> Run:
     """Continue an interrupted run bit for bit from its newest checkpoint.
 
     Raises RunError where the run is finished, still going on, or its study has changed.
     """
-    sim, writer, spent = resume_run(directory, backend=backend, until=until)
+    end = _seconds(until)
+    sim, writer, spent = resume_run(directory, backend=backend, until=end)
     with listening() as stop:
-        state = execute(sim, writer, until=until, observer=observer, stop=stop, spent=spent)
+        state = execute(sim, writer, until=end, observer=observer, stop=stop, spent=spent)
     return _opened(writer.directory, was_stopped=stop.is_set and state != "finished")
+
+
+def _seconds(until: float | str | None) -> float | None:
+    """A model time [s] from a number of seconds or a text such as "24 h"."""
+    return parse_quantity(until, "s", "until") if isinstance(until, str) else until
 
 
 def _opened(directory: Path, *, was_stopped: bool) -> Run:

@@ -217,6 +217,7 @@ class _Loading:
         yield from space.geometry.warnings
         yield from bath_warnings(self.table.bath, space.grid, numbers.boundary)
         yield from self.resolver.warnings()
+        yield from self._unlikely(space)
         if self.table.design:
             yield f"design: {len(self.table.design)} variants are kept, but not run by this version; use --set for each"
         inputs = [source for source in self.lookup.sources if source.grade != SCALE]
@@ -224,6 +225,19 @@ class _Loading:
         if assumed:
             own = sum(source.origin in ("study", "--set") for source in assumed)
             yield f"{len(assumed)} of {len(inputs)} inputs are assumed, {own} of them set in the study without a source"
+
+    def _unlikely(self, space: _Space) -> Iterator[str]:
+        """Sentences on what can be computed but is hardly meant."""
+        names = [space.cells.type_names[number] for number in space.cells.type_index]
+        for index, row in enumerate(self.table.cells):
+            if row.density is not None and self.merger.canonical(CELL_TYPE, row.type or "") not in names:
+                yield f"cells[{index}].density: gives not one cell in a place of this size"
+        n_same = len(names) - len(np.unique(space.cells.position, axis=0))
+        if n_same:
+            yield f"cells: {n_same} of {len(names)} lie exactly where another cell does; see the file that lists them"
+        for index, event in enumerate(self.table.schedule):
+            if event.at == self.table.duration:
+                yield f"schedule[{index}].at: is the end of the study, so that nothing follows from it"
 
 
 def _locked(array: FloatArray) -> FloatArray:

@@ -127,7 +127,7 @@ class MeshTable(ShapeTable):
     """A closed surface of triangles from a file, in a unit that has to be said."""
 
     shape: Literal["mesh", "stl"]
-    file: StrictStr
+    file: FileName
     unit: Literal["um", "mm", "cm", "m", "inch"]
     repair: StrictBool = False
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, StrictInt, StrictStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictInt, StrictStr
 
 from payloadfield.errors import NO_GPU
 from payloadfield.study.fields import (
@@ -28,6 +28,15 @@ from payloadfield.study.scaffold_tables import SHAPES, STRICT, Count, FileName, 
 
 Triple = tuple[Length, Length, Length]
 SideKind = Literal["wall", "periodic", "bath"]
+
+
+def _title(value: str) -> str:
+    if not value.strip() or not value.isprintable():
+        raise ValueError(f"got {value!r}; one line of printable text is needed")
+    return value
+
+
+Title = Annotated[StrictStr, AfterValidator(_title)]
 
 
 class Table(BaseModel):
@@ -131,7 +140,7 @@ class InitialTable(Table):
 class StudyTable(Table):
     """The whole file."""
 
-    title: StrictStr = "untitled"
+    title: Title = "untitled"
     duration: Duration
     seed: Annotated[StrictInt, Field(ge=0, lt=2**63)] = 0
     mechanism: FileName = "adc"
