@@ -51,7 +51,8 @@ def solve_on_two_threads():
 
 def test_a_second_process_finds_everything_compiled():
     solve_on_two_threads()
-    environment = os.environ | {"NUMBA_DEBUG_CACHE": "1", "PYTHONPATH": f".{os.pathsep}tests/unit"}
+    path = os.pathsep.join([os.environ.get("PYTHONPATH", "."), ".", "tests/unit"])
+    environment = os.environ | {"NUMBA_DEBUG_CACHE": "1", "PYTHONPATH": path}
     done = subprocess.run([sys.executable, "-c", SOLVE], env=environment, capture_output=True, text=True, check=True)
     assert "data loaded from" in done.stdout
     assert "data saved to" not in done.stdout
