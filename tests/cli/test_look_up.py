@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from tests.cli.conftest import STUDY
@@ -92,3 +96,20 @@ def test_seeds_can_be_listed_shown_and_copied(call, tmp_path):
     assert outcome.code == 0 and (tmp_path / "mine/study.toml").is_file()
     again = call("seeds", "copy", "t-dxd-scaffold", tmp_path / "mine")
     assert again.code == 1 and "exists already" in again.err
+
+
+def test_a_console_without_our_letters_shows_what_it_can(tmp_path):
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    command = [sys.executable, "-m", "payloadfield", "check", STUDY, "--set", 'title="Größe"']
+    done = subprocess.run(command, capture_output=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(b"Gr??e") and done.stdout.isascii()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_output_that_cannot_be_written_is_said_in_one_line():
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "payloadfield", "library", "list"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: the output: No space left on device") and "Traceback" not in done.stderr

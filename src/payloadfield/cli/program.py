@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import sys
+from io import TextIOWrapper
 
 import click
 
@@ -88,6 +90,9 @@ def program() -> None:
 
 def run_program(arguments: list[str] | None = None) -> int:
     """Run one command and say how it ended: 0 done, 1 refused by us, 2 wrong usage, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a console without our letters shows "?" in their place
     try:
         return int(program.main(arguments, prog_name="payloadfield", standalone_mode=False) or 0)
     except click.ClickException as error:
@@ -95,6 +100,9 @@ def run_program(arguments: list[str] | None = None) -> int:
         return error.exit_code
     except PayloadfieldError as error:
         click.echo(f"Error: {error}", err=True)
+        return REFUSED
+    except OSError as error:  # what no verb expects: its output cannot be written, a file changes under it
+        click.echo(f"Error: {error.filename or 'the output'}: {error.strerror or error}", err=True)
         return REFUSED
     except MemoryError as error:
         click.echo(f"Error: not enough memory ({error}). Coarsen grid.voxel or shrink grid.size.", err=True)
