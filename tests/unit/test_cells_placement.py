@@ -163,8 +163,10 @@ def test_more_cells_than_places_are_refused_with_both_numbers():
     requests = CellRequest("a", 8, count=60, place="medium"), CellRequest("b", 8, count=30, place="medium")
     with pytest.raises(CellsError, match=r"\(b\): 30 cells, but only 4 free places in 'medium'; ask for at most 4"):
         place(geometry, *requests)
-    with pytest.raises(CellsError, match="only 0 free places in 'surface'"):
+    with pytest.raises(CellsError, match="this geometry has no 'surface' for cells"):
         place(geometry, CellRequest("a", 8, count=1))
+    with pytest.raises(CellsError, match="only 0 free places in 'medium'"):
+        place(geometry, CellRequest("a", 8, count=64, place="medium"), CellRequest("b", 8, count=1, place="medium"))
     with pytest.raises(CellsError, match="density 1 /um"):
         place(geometry, CellRequest("a", 8, density=1.0, place="medium"))
 
@@ -240,8 +242,10 @@ def test_files_that_are_no_text_are_refused(tmp_path):
     (tmp_path / "cells.csv").write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(CellsError, match="cannot be read as comma-separated text"):
         read_cells_csv(tmp_path / "cells.csv")
-    with pytest.raises(CellsError, match="cannot be read"):
+    with pytest.raises(CellsError, match="there is no such file"):
         read_cells_csv(tmp_path / "missing.csv")
+    with pytest.raises(CellsError, match="cannot be read"):
+        read_cells_csv(tmp_path)
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
@@ -261,7 +265,7 @@ def test_requests_that_make_no_sense_are_refused(arguments, message):
 def test_unknown_places_are_refused_with_the_known_ones(scaffold):
     with pytest.raises(CellsError, match="place 'solid'; one of surface, gel, medium, anywhere, Matrigel is needed"):
         place(scaffold, CellRequest("a", 8, count=3, place="solid"))
-    with pytest.raises(CellsError, match="only 0 free places in 'gel'"):
+    with pytest.raises(CellsError, match="this geometry has no 'gel' for cells"):
         place(scaffold, CellRequest("a", 8, count=3, place="gel"))
 
 

@@ -26,6 +26,9 @@ def draw_voxels(
     Raises CellsError where there are more cells than places.
     """
     n_places = int(np.maximum(candidates.capacity - n_present[candidates.voxel], 0).sum())
+    if n_cells > 0 and len(candidates.voxel) == 0:
+        raise CellsError(f"{request.name}: this geometry has no '{request.chosen_place}' for cells; add a scaffold or "
+                         "gel that has, or choose another place")
     if n_cells > n_places:
         raise CellsError(_too_many(request, n_cells, n_places))
     chosen: list[IntArray] = []
@@ -49,9 +52,6 @@ def _without_replacement(rng: np.random.Generator, likelihood: FloatArray, n: in
 
 
 def _too_many(request: CellRequest, n_cells: int, n_places: int) -> str:
-    if n_places == 0:
-        return (f"{request.name}: this geometry has no '{request.chosen_place}' for cells; add a scaffold or gel that "
-                "has, or choose another place")
     asked = "" if request.density is None else f" (density {request.density:g} /um^3)"
     return (f"{request.name}: {n_cells:,} cells{asked}, but only {n_places:,} free places in "
             f"'{request.chosen_place}'; ask for at most {n_places:,}, refine grid.voxel, enlarge the grid, "

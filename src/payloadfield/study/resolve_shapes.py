@@ -67,7 +67,7 @@ def _placed(table: AnyShapeTable, material: str, folder: Path) -> Shape:
     """A shape turned, moved and repeated, in this order."""
     shape = _round(table, material) or _patterned(table, material) or _assembled(table, material, folder)
     if table.rotate is not None:
-        shape = Rotated(shape, table.rotate, _zyx(table.rotate_about))
+        shape = Rotated(shape, table.rotate, _zyx(table.rotate_about or (0.0, 0.0, 0.0)))
     if table.translate is not None:
         shape = Moved(shape, _zyx(table.translate))
     if table.repeat is not None:

@@ -40,7 +40,7 @@ class ShapeTable(BaseModel):
     model_config = STRICT
     material: StrictStr | None = None
     rotate: tuple[Angle, Angle, Angle] | None = None
-    rotate_about: Point = (0.0, 0.0, 0.0)
+    rotate_about: Point | None = None
     translate: Point | None = None
     repeat: RepeatTable | None = None
 
