@@ -43,8 +43,7 @@ def solve(scenario, solver, backend):
 
 
 @pytest.mark.parametrize("precision", tolerances.BACKENDS)
-@pytest.mark.parametrize("scenario", [scenarios.finite_bath, scenarios.closed_pocket, scenarios.loop_of_fields],
-                         ids=lambda s: s.__name__)  # fmt: skip
+@pytest.mark.parametrize("scenario", scenarios.SCENARIOS, ids=lambda s: s.__name__)
 def test_numpy_and_numba_agree_over_a_whole_run(scenario, precision):
     solver = handmade.make_solver(precision=precision)
     traces = [solve(scenario, solver, backend) for backend in BACKENDS]

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests import tolerances
+from tests.running import run
 
 from payloadfield.resources import find_seed
 from payloadfield.solver import Simulation
@@ -67,3 +69,14 @@ def test_the_washout_takes_the_conjugate_at_once_and_the_payload_slowly(t_dxd: d
     assert after["adc"] < 0.02 < after["payload"]  # six hours later
     assert t_dxd["payload"][-1] < 0.01 * t_dxd["payload"][washed]
     assert (np.diff(t_dxd["payload_exposure"], axis=0) > 0).all()
+
+
+@pytest.mark.validate
+def test_half_the_voxel_changes_mean_exposures_of_both_types_by_less_than_two_percent() -> None:
+    names, means = ("payload_exposure", "bound_payload_exposure", "medium_payload_exposure"), []
+    for voxel in (20, 10):
+        study = load_study(find_seed("t-dxd-scaffold") / "study.toml", [f"grid.voxel={voxel} um", "output.every=72 h"])
+        trace = run(study)
+        of_type = [study.cells.type_index == kind for kind in (TUMOUR, NEIGHBOUR)]
+        means.append(np.array([[trace.exposure(name)[mask].mean() for name in names] for mask in of_type]))
+    assert np.abs(means[0] / means[1] - 1).max() < tolerances.RESOLUTION
