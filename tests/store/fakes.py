@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from types import SimpleNamespace
 
 import numpy as np
@@ -25,13 +25,18 @@ class Source:
     note: str = ""
 
 
-def make_study(*, checkpoint_every: float = 1e9, n_outputs: int = 7) -> SimpleNamespace:
-    grid = SimpleNamespace(shape=SHAPE, spacing=10.0, periodic=(False, True, True))
+def record(**values):
+    """A dataclass with these fields, as the parts of a study are."""
+    return make_dataclass("Record", values)(**values)
+
+
+def make_study(*, checkpoint_every: float = 1e9, n_outputs: int = 7):
+    grid = record(shape=SHAPE, spacing=10.0, periodic=(False, True, True))
     open_fraction = np.ones(SHAPE)
     open_fraction[0, :2] = 0.0
-    geometry = SimpleNamespace(
+    geometry = record(
         grid=grid,
-        materials=(SimpleNamespace(name="medium"), SimpleNamespace(name="PCL")),
+        materials=(record(name="medium"), record(name="PCL")),
         label=(open_fraction == 0).astype(np.uint8),
         open_fraction=open_fraction,
         aperture_z=np.ones((4, 4, 5)),
@@ -39,7 +44,7 @@ def make_study(*, checkpoint_every: float = 1e9, n_outputs: int = 7) -> SimpleNa
         aperture_x=np.ones((3, 4, 6)),
         surface_distance=np.full(SHAPE, 5.0),
     )
-    cells = SimpleNamespace(
+    cells = record(
         type_names=("SK-BR-3", "fibroblast"),
         type_index=np.asarray([0, 1, 0, 1], dtype=np.int32),
         position=np.asarray([[15.0, 5.0, 5.0], [15.0, 25.0, 35.0], [25.0, 5.0, 45.0], [25.0, 35.0, 15.0]]),
@@ -47,13 +52,13 @@ def make_study(*, checkpoint_every: float = 1e9, n_outputs: int = 7) -> SimpleNa
         entry_voxel=np.asarray([20, 33, 44, 56]),
         entry_weight=np.ones(4),
     )
-    state = lambda name, kind, unit: SimpleNamespace(name=name, kind=kind, unit=unit)  # noqa: E731
-    mechanism = SimpleNamespace(
+    state = lambda name, kind, unit: record(name=name, kind=kind, unit=unit)  # noqa: E731
+    mechanism = record(
         name="fake",
         digest="0" * 64,
-        fields=(SimpleNamespace(name="adc"), SimpleNamespace(name="payload")),
+        fields=(record(name="adc"), record(name="payload")),
         states=(state("receptor", "state", "molecules"), state("payload_exposure", "exposure", "nM*s")),
-        parameters=(SimpleNamespace(name="receptors", unit="molecules", per="cell"),),
+        parameters=(record(name="receptors", unit="molecules", per="cell"),),
         cell_parameters=("receptors",),
     )
     source = {
@@ -64,7 +69,7 @@ def make_study(*, checkpoint_every: float = 1e9, n_outputs: int = 7) -> SimpleNa
         "citation": "none",
         "origin": "library",
     }
-    return SimpleNamespace(
+    return record(
         title="a fake study",
         duration=DURATION,
         seed=1,
@@ -78,9 +83,9 @@ def make_study(*, checkpoint_every: float = 1e9, n_outputs: int = 7) -> SimpleNa
         initial_states=np.ones((2, 4)),
         initial_bath=np.ones(2),
         schedule=(),
-        bath=SimpleNamespace(sides=frozenset({"z_high"})),
-        solver=SimpleNamespace(rtol=1e-2, first_step=1.0, backend="auto"),
-        output=SimpleNamespace(
+        bath=record(sides=frozenset({"z_high"})),
+        solver=record(rtol=1e-2, first_step=1.0, backend="auto"),
+        output=record(
             times=tuple(np.linspace(0.0, DURATION, n_outputs)),
             fields=("adc", "payload"),
             cells=("receptor",),

@@ -26,7 +26,7 @@ def test_a_finished_run_holds_every_file_of_the_layout(finished):
     names = {item.name for item in finished.iterdir()}
     assert names == {
         "study.toml", "sources.json", "manifest.json", "log.jsonl", "snapshots", "series.vtkhdf", "geometry.vtkhdf",
-        "exposure.h5", "checkpoint.h5", "checkpoint.prev.h5",
+        "exposure.h5", "checkpoint.h5", "checkpoint.prev.h5", "writer.lock",
     }  # fmt: skip
     assert read_manifest(finished)["state"] == "finished"
 

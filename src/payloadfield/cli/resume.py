@@ -17,7 +17,12 @@ from payloadfield.cli.run import BackendName
 @click.option("-q", "--quiet", is_flag=True, help="No progress; errors and the summary only.")
 @json_option
 def resume(run: Path, backend: str | None, until: str | None, quiet: bool, as_json: bool) -> None:
-    """Go on with RUN from its newest checkpoint; the result is the same, bit for bit, as without the interruption."""
+    """Go on with RUN from its newest checkpoint.
+
+    After an interruption or a kill the result is the same, bit for bit, as without it. After --until it is so where
+    that time was one of an output or an event; at another time the last step was cut short to end there, and the rest
+    agrees to the tolerance of the solver.
+    """
     from payloadfield.cli.progress import show_log_messages
     from payloadfield.cli.run import go, parse_time
     from payloadfield.store.runner import resume_run

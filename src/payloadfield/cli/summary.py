@@ -31,6 +31,7 @@ def summarise(run: Run) -> dict[str, Any]:
         "n_cells": cells_per_type(run),
         "exposure": exposure_per_type(run),
         "balance": run.ledger if run.indices else {},
+        "largest_defect": manifest.get("largest_defect", 0.0),
         "n_steps": run.log[-1]["step"] if run.log else 0,
         "cpu_seconds": manifest["cpu_seconds"],
         "wall_seconds": manifest["wall_seconds"],
@@ -91,6 +92,8 @@ def _headline(facts: dict[str, Any]) -> list[str]:
     cells = ", ".join(f"{amount:,} {name}" for name, amount in facts["n_cells"].items())
     lines = [f"{facts['title']}: {facts['state']}, {reached}"]
     lines += [f"Reason: {facts['reason']}"] if facts["reason"] else []
+    if facts["largest_defect"]:
+        lines.append(f"Do not trust this run: a balance does not close, by {facts['largest_defect']:.1e} of its amount")
     return [*lines, f"Cells: {cells}", ""] if cells else [*lines, ""]
 
 

@@ -16,7 +16,25 @@ from payloadfield.store.files import sync_directory, write_atomically
 from payloadfield.store.hdf5 import memory_file, opened, put, read_array, text
 from payloadfield.store.layout import CHECKPOINT, CHECKPOINT_PREVIOUS
 
-_UNITS = {"state_fields": "nM", "state_states": "molecules", "state_bath": "nM", "time": "s", "dt": "s"}
+_OF_STATES = "molecules; exposures: as the mechanism says"
+_AMOUNT = "nM*um^3"
+#: Unit of every dataset of a checkpoint, by its name.
+UNITS = {
+    "state_fields": "nM",
+    "state_states": _OF_STATES,
+    "state_bath": "nM",
+    "state_accumulators": _AMOUNT,
+    "state_inflow": _AMOUNT,
+    "ledger_initial": _AMOUNT,
+    "ledger_handled": _AMOUNT,
+    "ledger_dosed": _AMOUNT,
+    "ledger_washed": _AMOUNT,
+    "seen_fields": "nM",
+    "seen_states": _OF_STATES,
+    "controller": "proposed step: s; last step: s; its error: 1; whether it was rejected: 1",
+    "counters": "1",
+    "border": "1",
+}
 
 
 @dataclass(frozen=True)
@@ -87,7 +105,7 @@ def _put_mapping(group: h5py.Group, values: Mapping[str, Any]) -> None:
         if isinstance(value, Mapping):
             _put_mapping(group.create_group(key, track_order=True), value)
         elif isinstance(value, np.ndarray):
-            put(group, key, value, _UNITS.get(key, "1"))
+            put(group, key, value, UNITS.get(key, "1"))
         else:
             group.attrs[key] = h5py.Empty("f8") if value is None else value
 

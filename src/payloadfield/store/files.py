@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 from payloadfield.errors import ResourceError, RunError
 from payloadfield.store.layout import TEMPORARY_SUFFIX
@@ -21,12 +22,12 @@ _PIECE = 1 << 24  # bytes handed to the system in one call
 
 
 def write_atomically(path: Path, data: bytes | memoryview) -> None:
-    """Replace `path` by `data`: temporary name in the same folder, fsync, rename, fsync of the folder.
+    """Replace `path` by `data`: temporary name of its own in the same folder, fsync, rename, fsync of the folder.
 
     Raises ResourceError where the disk is full and RunError where it cannot be written for another reason;
     the file that stood there before stays as it was.
     """
-    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
+    temporary = path.with_name(f"{path.name}.{uuid4().hex[:8]}{TEMPORARY_SUFFIX}")
     with refusing_bad_disk(path, len(data)):
         try:
             _write_synced(temporary, data)
@@ -49,6 +50,12 @@ def refusing_bad_disk(path: Path, need: int) -> Iterator[None]:
             f"{path}: the disk is full ({error.strerror}): {format_bytes(need)} needed, {_free_text(path)} free. "
             + GO_ON
         ) from error
+
+
+def remove_temporary(directory: Path) -> None:
+    """Remove what writers that were killed left half written below `directory`; nobody may be writing there."""
+    for path in directory.rglob(f"*{TEMPORARY_SUFFIX}"):
+        path.unlink(missing_ok=True)
 
 
 def sync_directory(folder: Path) -> None:

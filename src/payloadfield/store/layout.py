@@ -8,6 +8,7 @@ LAYOUT_VERSION = 1
 
 STUDY = "study.toml"
 MECHANISM = "mechanism.toml"
+INPUTS = "inputs"
 SOURCES = "sources.json"
 MANIFEST = "manifest.json"
 LOG = "log.jsonl"
@@ -18,6 +19,7 @@ GEOMETRY = "geometry.vtkhdf"
 EXPOSURE = "exposure.h5"
 CHECKPOINT = "checkpoint.h5"
 CHECKPOINT_PREVIOUS = "checkpoint.prev.h5"
+LOCK = "writer.lock"
 TEMPORARY_SUFFIX = ".part"
 
 

@@ -46,6 +46,7 @@ def make_manifest(study: Study, *, backend: str, backend_reason: str, command: S
         "study_digest": study_digest(study),
         "started": _now(),
         "updated": _now(),
+        "largest_defect": 0.0,
         "cpu_seconds": 0.0,
         "wall_seconds": 0.0,
         "versions": _versions(),

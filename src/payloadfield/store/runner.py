@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,12 +20,21 @@ from payloadfield.store.capture import cell_table, take_snapshot
 from payloadfield.store.checkpoint import Checkpoint, read_checkpoint
 from payloadfield.store.digest import study_digest
 from payloadfield.store.estimate import refuse_too_large
+from payloadfield.store.files import remove_temporary
 from payloadfield.store.interrupt import StopRequest
+from payloadfield.store.lock import RunLock
 from payloadfield.store.manifest import claim, is_alive, make_manifest, read_manifest, write_manifest
 from payloadfield.store.writer import RunWriter, create_run
 
 if TYPE_CHECKING:
     from payloadfield.solver import Simulation, StepRecord
+
+
+_log = logging.getLogger(__name__)
+
+#: Relative defect of a balance that rounding cannot explain: runs of every kind stay below 1e-11.
+LARGEST_DEFECT = 1e-9
+_KEPT = " The state at that time is kept."
 
 
 class Observer:
@@ -75,7 +86,12 @@ def start_run(
         backend_reason=resolve(backend or sim.study.solver.backend)[1],
         command=list(sys.argv) if command is None else command,
     )
-    return RunWriter(create_run(output, sim.study, manifest), manifest)
+    lock = create_run(output, sim.study, manifest)
+    try:
+        return RunWriter(lock, manifest)
+    except BaseException:
+        lock.release()
+        raise
 
 
 def execute(
@@ -95,16 +111,18 @@ def execute(
     try:
         state = job.go(until, stop or StopRequest())
     except ResourceError as error:
-        writer.fail(str(error))
+        writer.abandon("failed", str(error))
         raise
     except PayloadfieldError as error:
-        job.save_last_good_state()
-        writer.fail(str(error))
-        raise
+        trouble = job.save_last_good_state()
+        if trouble is None:
+            writer.abandon("failed", str(error))
+            raise
+        reason = f"{str(error).replace(_KEPT, '')} The state at that time could not be kept: {trouble}"
+        writer.abandon("failed", reason)
+        raise type(error)(reason) from error
     except BaseException:
-        writer.manifest.update(state="interrupted", reason="stopped between checkpoints")
-        writer.close()
-        write_manifest(writer.directory, writer.manifest)
+        writer.abandon("interrupted", "stopped between checkpoints")
         raise
     return state
 
@@ -123,12 +141,25 @@ def resume_run(
     Raises RunError where the run is finished, still going on, already past `until` [s], or its study or mechanism has
     changed since.
     """
+    path = Path(directory)
+    read_manifest(path)
+    lock = RunLock(path)
+    try:
+        return _continue(lock, backend, until)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _continue(lock: RunLock, backend: str | None, until: float | None) -> tuple[Simulation, RunWriter, Spent]:
+    """See `resume_run`; from here on nobody else writes the run."""
     from payloadfield.solver import Simulation
     from payloadfield.study import load_study
 
-    path = Path(directory)
+    path = lock.directory
     manifest = read_manifest(path)
     _refuse_unresumable(path, manifest)
+    remove_temporary(path)
     checkpoint = read_checkpoint(path)
     refuse_until(until, checkpoint.time)
     study = load_study(path / layout.STUDY)
@@ -143,7 +174,7 @@ def resume_run(
     if backend is not None:
         manifest.update(backend=sim.backend.name, backend_reason=resolve(backend)[1])
     write_manifest(path, manifest)
-    writer = RunWriter(path, manifest, keep_through_step=checkpoint.steps)
+    writer = RunWriter(lock, manifest, keep_through_step=checkpoint.steps)
     return sim, writer, Spent(checkpoint.steps, checkpoint.snapshots, checkpoint.cpu_seconds, checkpoint.wall_seconds)
 
 
@@ -190,17 +221,40 @@ class _Leg:
         self.writer.checkpoint(checkpoint, cell_table(self.sim))
         self.saved = monotonic()
 
-    def save_last_good_state(self) -> None:
-        """Keep the state before a failed step, unless it is itself not finite."""
+    def save_last_good_state(self) -> str | None:
+        """Keep the state before a failed step; what is in the way, if it is not finite or the disk does not take it."""
         state = self.sim.state
-        if np.isfinite(state.fields).all() and np.isfinite(state.states).all():
+        if not all(np.isfinite(values).all() for values in (state.fields, state.states, state.bath)):
+            return "it is not finite; the checkpoint before it stays"
+        try:
             self.save()
+            self.writer.drain()
+        except PayloadfieldError as error:
+            return f"{error}. The checkpoint before it stays"
+        return None
 
     def _note(self, record: StepRecord) -> None:
         self.spent.steps = record.index
         self.writer.log(_log_entry(record, self.spent.wall))
+        self._watch_balance(record)
         self.observer.step(self.sim, record)
         self._write_outputs(record.outputs)
+
+    def _watch_balance(self, record: StepRecord) -> None:
+        """Tell once where amounts are lost or made, and note the largest defect of the run."""
+        manifest = self.writer.manifest
+        before = manifest.get("largest_defect", 0.0)
+        defects = ((abs(value), name) for name, value in record.balance.items() if not math.isnan(value))
+        defect, moiety = max(defects, default=(0.0, ""))
+        if defect <= max(LARGEST_DEFECT, before):
+            return
+        if before == 0.0:
+            _log.warning(
+                "The balance of %s does not close at t = %.6g h: relative defect %.1e, where rounding leaves less than "
+                "1e-11. Do not trust this run; please report it with its run directory.",
+                moiety, record.time / 3600, defect,
+            )  # fmt: skip
+        manifest["largest_defect"] = defect
 
     def _write_outputs(self, indices: Sequence[int]) -> None:
         for index in indices:

@@ -117,8 +117,10 @@ def resume(
     until: float | str | None = None,
     observer: Observer | None = None,
 ) -> Run:
-    """Continue an interrupted run bit for bit from its newest checkpoint.
+    """Continue an interrupted run from its newest checkpoint.
 
+    After an interruption the result is the same, bit for bit, as without it; after `until` at a time that was neither
+    one of an output nor of an event it agrees to the tolerance, for the last step was cut short to end there.
     Raises RunError where the run is finished, still going on, or its study has changed.
     """
     end = _seconds(until)

@@ -28,13 +28,19 @@ class StepLog:
         with refusing_bad_disk(self.path, len(line)):
             self._file.write(line)
 
+    def sync(self) -> None:
+        """Make the lines written so far durable."""
+        with refusing_bad_disk(self.path, 0):
+            os.fsync(self._file.fileno())
+
     def close(self) -> None:
         """Make the log durable and close it; closing twice does nothing."""
         if self._file.closed:
             return
-        with refusing_bad_disk(self.path, 0):
-            os.fsync(self._file.fileno())
-        self._file.close()
+        try:
+            self.sync()
+        finally:
+            self._file.close()
 
 
 def read_log(directory: Path) -> list[dict[str, Any]]:

@@ -69,12 +69,17 @@ def _without_empty(table: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in kept.items() if value not in (None, {}, [])}
 
 
-def _make_paths_full(effective: dict[str, Any], folder: Path) -> None:
+def tables_with_files(effective: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The tables of an effective study that name a file under the key `file`."""
     rows = [*effective.get("scaffold", ()), *effective.get("cells", ())]
     for row in rows:
-        rows += row.get("parts", ())
-        if "file" in row:
-            row["file"] = str(folder / row["file"])
+        rows += row.get("parts", ())  # met by this loop in its turn
+    return [row for row in rows if "file" in row]
+
+
+def _make_paths_full(effective: dict[str, Any], folder: Path) -> None:
+    for row in tables_with_files(effective):
+        row["file"] = str(folder / row["file"])
 
 
 def _plain(value: Any) -> Any:
