@@ -35,8 +35,9 @@ def summarise(run: Run) -> dict[str, Any]:
         "n_steps": run.log[-1]["step"] if run.log else 0,
         "cpu_seconds": manifest["cpu_seconds"],
         "wall_seconds": manifest["wall_seconds"],
-        "n_inputs": manifest["n_inputs"],
-        "n_assumed": manifest["n_assumed"],
+        "n_inputs": sum(manifest["inputs_by_grade"].values()),
+        "n_assumed": manifest["inputs_by_grade"]["assumed"],
+        "inputs_by_grade": manifest["inputs_by_grade"],
         "bytes": run.size(),
         "versions": manifest["versions"],
         "machine": manifest["machine"],
@@ -130,11 +131,11 @@ def _closing_lines(run: Run, facts: dict[str, Any]) -> list[str]:
     from payloadfield.store.files import format_bytes
 
     where = in_shell(run.directory)
+    grades = ", ".join(f"{amount:,} {grade}" for grade, amount in facts["inputs_by_grade"].items())
     return [
         f"{count(facts['n_steps'], 'step')}, {duration(facts['cpu_seconds'])} of CPU time, "
         f"{duration(facts['wall_seconds'])} elapsed, backend {facts['backend']} ({facts['backend_reason']})",
-        f"{facts['n_assumed']} of {count(facts['n_inputs'], 'input')} are assumed rather than measured: "
-        f"see {run.directory}/sources.json",
+        f"{count(facts['n_inputs'], 'input')}: {grades}; see {run.directory}/sources.json",
         f"Files: {run.directory} ({count(facts['n_outputs'], 'snapshot')}, {format_bytes(facts['bytes'])}); "
         f"series.vtkhdf opens in ParaView, `payloadfield plot {where}` draws",
     ]

@@ -3,7 +3,7 @@
 from payloadfield.library.describe import Description, ValueRow, describe, describe_entry
 from payloadfield.library.entry import Entry, make_conjugate
 from payloadfield.library.loader import KINDS, Library, load_library
-from payloadfield.library.quantity import FLAGS, GRADES, Quantity
+from payloadfield.library.quantity import FLAGS, GRADES, Quantity, count_grades
 from payloadfield.library.units_of_values import UNITS, unit_of
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Library",
     "Quantity",
     "ValueRow",
+    "count_grades",
     "describe",
     "describe_entry",
     "load_library",

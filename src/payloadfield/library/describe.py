@@ -7,6 +7,7 @@ from typing import Any
 
 from payloadfield.library.entry import Entry
 from payloadfield.library.loader import load_library
+from payloadfield.library.quantity import count_grades
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Description:
     @property
     def n_assumed(self) -> int:
         """How many of the values no source gives."""
-        return sum(row.standing.startswith("assumed") for row in self.rows)
+        return count_grades(row.standing for row in self.rows)["assumed"]
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain tables, for JSON."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from payloadfield.errors import LibraryError
@@ -21,6 +22,12 @@ FLAGS = {
 }
 
 _FLAG = re.compile(r"\s*\[([A-Z](?:\+[A-Z])*)\]")
+
+
+def count_grades(grades: Iterable[str]) -> dict[str, int]:
+    """How many there are of each of `GRADES`, recalled ones among them; what is no grade is not counted."""
+    given = list(grades)
+    return {grade: sum(each.startswith(grade) for each in given) for grade in GRADES}
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING
 from payloadfield.errors import ResourceError
 from payloadfield.store.effort import Effort
 from payloadfield.store.files import format_bytes
+from payloadfield.study.resolve_geometry import GEOMETRY_BYTES
 
 if TYPE_CHECKING:
     from payloadfield.study import Study
 
 _BASE_MEMORY = 0.35e9  # bytes: the interpreter with NumPy, SciPy and Numba
-_MEMORY_PER_VOXEL = 100.0  # bytes per voxel, open or not: labels, fractions, apertures, distances
 _MEMORY_PER_VALUE = 250.0  # bytes per open voxel and field: the bound that the solver is held to
 _MEMORY_PER_STATE = 200.0  # bytes per cell and state: state, stages, factors
 _SNAPSHOT_VALUE = 3.7  # bytes per open voxel and field of a snapshot: single precision, compressed
-_SECONDS_PER_VALUE = 0.6e-6  # CPU time per step and open voxel and field: the T-DXd study on one core of a server
-_SECONDS_PER_STATE = 0.05e-6  # the same per cell and state
+# CPU time per step and open voxel and field, and per cell and state: from the T-DXd study with voxels of 20 and 10 um
+# and one thread, which took 16 and 93 ms a step on one core of a server.
+_SECONDS_PER_VALUE = 0.18e-6
+_SECONDS_PER_STATE = 0.05e-6
 _EXACT_VALUE = 8.0  # bytes per number of a checkpoint or a per-cell table
 
 
@@ -44,7 +46,7 @@ def estimate_run(study: Study) -> Estimate:
     n_steps = expected_effort(study).steps(study.duration)
     return Estimate(
         memory=_BASE_MEMORY
-        + _MEMORY_PER_VOXEL * study.geometry.label.size
+        + GEOMETRY_BYTES * study.geometry.label.size
         + _MEMORY_PER_VALUE * n_values
         + _MEMORY_PER_STATE * n_states,
         disk=len(study.output.times) * per_output + checkpoints,

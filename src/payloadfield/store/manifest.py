@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from payloadfield.errors import RunError
-from payloadfield.library import GRADES
+from payloadfield.library import count_grades
 from payloadfield.store.digest import study_digest
 from payloadfield.store.files import write_atomically
 from payloadfield.store.layout import LAYOUT_VERSION, MANIFEST
@@ -34,8 +34,7 @@ def make_manifest(study: Study, *, backend: str, backend_reason: str, command: S
         "exposures": [state.name for state in study.mechanism.states if state.kind == "exposure"],
         "events_s": [float(event.time) for event in study.schedule],
         "periodic_zyx": [bool(axis) for axis in study.geometry.grid.periodic],
-        "n_inputs": sum(source.grade in GRADES for source in study.sources),
-        "n_assumed": sum(source.grade == "assumed" for source in study.sources),
+        "inputs_by_grade": count_grades(source.grade for source in study.sources),
         "bath_sides": sorted(study.bath.sides),
         "state": "running",
         "reason": "",

@@ -12,11 +12,11 @@ import numpy as np
 from payloadfield.cells import CellRequest, Cells, place_cells
 from payloadfield.errors import StudyError
 from payloadfield.geometry import Geometry, Material, Pockets, VoxelGrid, find_pockets, make_geometry
-from payloadfield.library import load_library, unit_of
+from payloadfield.library import count_grades, load_library, unit_of
 from payloadfield.mechanism import Mechanism, built_in_mechanisms, load_mechanism
 from payloadfield.study.effective import Resolved, make_effective
 from payloadfield.study.leaves import LeafReader
-from payloadfield.study.lookup import AGENT, CELL_TYPE, PROTEASE, SCALE, Lookup, read_given
+from payloadfield.study.lookup import AGENT, CELL_TYPE, PROTEASE, Lookup, read_given
 from payloadfield.study.merge import Merged, Merger
 from payloadfield.study.overrides import apply_overrides
 from payloadfield.study.problems import Problems
@@ -220,11 +220,12 @@ class _Loading:
         yield from self._unlikely(space)
         if self.table.design:
             yield f"design: {len(self.table.design)} variants are kept, but not run by this version; use --set for each"
-        inputs = [source for source in self.lookup.sources if source.grade != SCALE]
-        assumed = [source for source in inputs if source.grade.startswith("assumed")]
-        if assumed:
-            own = sum(source.origin in ("study", "--set") for source in assumed)
-            yield f"{len(assumed)} of {len(inputs)} inputs are assumed, {own} of them set in the study without a source"
+        sources = self.lookup.sources
+        inputs = count_grades(source.grade for source in sources)
+        own = count_grades(source.grade for source in sources if source.origin in ("study", "--set"))["assumed"]
+        if inputs["assumed"]:
+            shown = f"{inputs['assumed']} of {sum(inputs.values())} inputs are assumed"
+            yield f"{shown}, {own} of them set in the study without a source"
 
     def _unlikely(self, space: _Space) -> Iterator[str]:
         """Sentences on what can be computed but is hardly meant."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from payloadfield.cells import Cells
 from payloadfield.geometry import Geometry, Pockets
+from payloadfield.library import count_grades
 from payloadfield.mechanism import Mechanism
 
 FloatArray = npt.NDArray[np.float64]
@@ -137,4 +138,4 @@ class Study:
     @property
     def n_assumed(self) -> int:
         """How many of the inputs no source gives."""
-        return sum(source.grade.startswith("assumed") for source in self.sources)
+        return count_grades(source.grade for source in self.sources)["assumed"]
