@@ -1,13 +1,14 @@
 """A second, slow reader of mechanism files: reactions and rate laws straight from the text.
 
-Rates are evaluated by walking Python's own syntax tree over arrays; nothing is
-differentiated, generated or cached, and no code is shared with the package.
+Rates are evaluated by walking Python's own syntax tree, parsed once, over arrays; nothing is
+differentiated or generated, and no code is shared with the package.
 """
 
 import ast
 import operator
 import tomllib
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -20,7 +21,13 @@ FUNCTIONS = {"exp": np.exp, "log": np.log, "sqrt": np.sqrt, "min": np.minimum, "
 
 def value(text, names):
     """Number or array that an expression stands for, given the values of its names."""
-    return walk(ast.parse(str(text).strip(), mode="eval").body, names)
+    return walk(parse(str(text)), names)
+
+
+@cache
+def parse(text):
+    """The syntax tree of an expression."""
+    return ast.parse(text.strip(), mode="eval").body
 
 
 def walk(node, names):
@@ -36,9 +43,10 @@ def walk(node, names):
     return FUNCTIONS[node.func.id](*(walk(argument, names) for argument in node.args))
 
 
+@cache
 def names_in(text):
     """Every name an expression mentions."""
-    return {n.id for n in ast.walk(ast.parse(str(text).strip(), mode="eval")) if isinstance(n, ast.Name)}
+    return frozenset(n.id for n in ast.walk(parse(text)) if isinstance(n, ast.Name))
 
 
 @dataclass(frozen=True)
