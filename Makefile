@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := demo/t-dxd-scaffold
 PYTEST_ARGS ?=
+# What to install besides the package; nvrtc lets the tests compile the CUDA kernels for every architecture without a GPU.
+EXTRAS ?= test,dev
 
 # Idle threads sleep instead of spinning, so that two jobs can share a machine.
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -42,7 +44,7 @@ $(STAMP): pyproject.toml
 	    "$$python" -m venv --clear $(VENV) || { \
 	        echo "make: '$$python -m venv' failed; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; \
 	fi
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
 	@touch $@
 
 demo: $(STAMP)
