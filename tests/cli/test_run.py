@@ -118,6 +118,12 @@ def test_warnings_of_a_study_are_seen_before_it_runs_unless_quiet(call, tmp_path
         assert ("Warning: " in outcome.err and "inputs are assumed" in outcome.err.partition("step ")[0]) == shown
 
 
+def test_the_backend_and_why_it_was_chosen_are_said_unless_quiet(call, tmp_path):
+    for more, shown in (([], True), (["-q"], False)):
+        outcome = call("run", STUDY, "-o", tmp_path / f"run{shown}", "--backend", "numpy", "--until", "1 h", *more)
+        assert ("Backend numpy (asked for by name)" in outcome.err) == shown
+
+
 def test_an_end_that_is_not_ahead_is_refused(call, tmp_path):
     outcome = call("run", STUDY, "-o", tmp_path / "run", "--until", "-3 h")
     assert outcome.code == 1 and "until: got -10800 s" in outcome.err and not (tmp_path / "run").exists()

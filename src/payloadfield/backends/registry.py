@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from payloadfield.backends.base import Backend
@@ -10,6 +11,8 @@ from payloadfield.errors import NO_GPU, BackendError
 from payloadfield.mechanism import generate
 
 BACKENDS = ("numpy", "numba")
+
+_log = logging.getLogger(__name__)
 
 
 def resolve(name: str) -> tuple[str, str]:
@@ -29,7 +32,8 @@ def resolve(name: str) -> tuple[str, str]:
 
 def make_backend(name: str, plan: Plan, settings: Any) -> Backend:
     """The backend of a name ("auto" allowed) with a plan's data; settings: the study's solver settings."""
-    resolved, _ = resolve(name)
+    resolved, reason = resolve(name)
+    _log.info("Backend %s (%s)", resolved, reason)
     code = generate(plan.mechanism, resolved).module
     if resolved == "numba":
         from payloadfield.backends.compiled import CompiledBackend, announce_compiling
