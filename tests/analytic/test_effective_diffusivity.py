@@ -49,8 +49,9 @@ def test_few_spheres_hinder_as_maxwell_says():
 
 def test_the_error_falls_to_second_order():
     expected = effective_diffusivity_of_sphere_array(0.2)
-    coarse, fine = (abs(effective_diffusivity(sphere_array(0.2, n, PERIODIC), "x").relative - expected)
-                    for n in (12, 48))
+    coarse, fine = (
+        abs(effective_diffusivity(sphere_array(0.2, n, PERIODIC), "x").relative - expected) for n in (12, 48)
+    )
     assert fine < coarse / 8
 
 

@@ -56,8 +56,9 @@ def test_weights_are_the_overlap_of_the_ball_with_the_voxels(radius, position):
 def test_weights_of_every_cell_add_up_to_one():
     grid = VoxelGrid((32, 32, 32), 20.0, (False, True, True))
     geometry = make_geometry(grid, [Woodpile("solid", 200, 320, 160)], MATERIALS)
-    requests = [CellRequest("a", radius, count=300, place=place) for radius in (6, 15, 30) for place in
-                ("surface", "anywhere")]
+    requests = [
+        CellRequest("a", radius, count=300, place=place) for radius in (6, 15, 30) for place in ("surface", "anywhere")
+    ]
     cells = place_cells(requests, geometry, find_pockets(geometry), 3)
     totals = np.add.reduceat(cells.entry_weight, cells.entry_start[:-1])
     np.testing.assert_allclose(totals, 1, rtol=1e-14)
@@ -104,8 +105,9 @@ def test_footprints_never_cross_a_wall():
 def test_footprints_reach_around_a_wall_only_within_the_cell():
     labels = np.zeros((1, 9, 9), np.uint8)
     labels[:, 3:6, 5] = 1
-    geometry = make_geometry(VoxelGrid((1, 9, 9), 10.0, (True, False, False)),
-                             [LabelArray(labels, {0: None, 1: "solid"})], MATERIALS)
+    geometry = make_geometry(
+        VoxelGrid((1, 9, 9), 10.0, (True, False, False)), [LabelArray(labels, {0: None, 1: "solid"})], MATERIALS
+    )
     assert not footprint(geometry, (5.0, 45.0, 45.0), 19.0)[:, :, 6:].any()
     assert footprint(geometry, (5.0, 45.0, 45.0), 29.0)[:, :, 6:].any()
 
@@ -142,8 +144,10 @@ def test_weights_on_a_surface_follow_the_wall_area():
 
 def test_surface_cells_away_from_any_wall_fall_back_to_the_open_volume():
     geometry = make_geometry(VoxelGrid((9, 9, 9), 10.0), [Box("solid", (-9, -9, -9), (99, 99, 7))], MATERIALS)
-    np.testing.assert_array_equal(footprint(geometry, (45.0, 45.0, 65.0), 14.0, "surface"),
-                                  footprint(geometry, (45.0, 45.0, 65.0), 14.0, "anywhere"))
+    np.testing.assert_array_equal(
+        footprint(geometry, (45.0, 45.0, 65.0), 14.0, "surface"),
+        footprint(geometry, (45.0, 45.0, 65.0), 14.0, "anywhere"),
+    )
 
 
 @pytest.mark.parametrize("place", ["anywhere", "surface"])

@@ -108,8 +108,11 @@ def test_medium_cells_follow_the_open_volume():
 
 @pytest.mark.parametrize(("where", "label"), [("gel", (2, 3)), ("Matrigel", (3,)), ("medium", (0,))])
 def test_cells_lie_in_the_material_that_they_are_placed_in(where, label):
-    shapes = [Box("gel", (0, 0, 0), (999, 100, 150)), Box("Matrigel", (0, 100, 0), (999, 999, 150)),
-              Box("solid", (0, 0, 0), (100, 999, 999))]
+    shapes = [
+        Box("gel", (0, 0, 0), (999, 100, 150)),
+        Box("Matrigel", (0, 100, 0), (999, 999, 150)),
+        Box("solid", (0, 0, 0), (100, 999, 999)),
+    ]
     geometry = make_geometry(GRID, shapes, MATERIALS)
     cells = place(geometry, CellRequest("a", 8, count=300, place=where))
     assert np.isin(geometry.open_label.ravel()[voxels_of(cells, geometry)], label).all()
@@ -215,22 +218,28 @@ def test_listed_cells_beyond_a_periodic_side_come_back_on_the_other():
 def test_listed_cells_in_solid_or_outside_are_refused_by_row(scaffold):
     solid = make_geometry(VoxelGrid((4, 4, 4), 10.0), [Box("solid", (0, 0, 0), (40, 40, 20))], MATERIALS)
     listed = ListedCells(np.array([[5, 5, x] for x in (25, 5, 35, 6, 7, 8)], float), np.arange(2, 8), "cells.csv")
-    with pytest.raises(CellsError, match=r"cells.csv: 4 of 6 cells lie inside the solid: row 3 at x, y, z = 5, 5, 5 "
-                                         r"um; row 5 .*; row 6 .* and 1 more; positions in medium or gel"):
+    with pytest.raises(
+        CellsError,
+        match=r"cells.csv: 4 of 6 cells lie inside the solid: row 3 at x, y, z = 5, 5, 5 "
+        r"um; row 5 .*; row 6 .* and 1 more; positions in medium or gel",
+    ):
         place(solid, CellRequest("a", 4, positions=listed))
     with pytest.raises(CellsError, match=r"1 of 1 cells lie outside the grid: row 0 at x, y, z = 5, 41, 5 um"):
         place(solid, CellRequest("a", 4, positions=[[5.0, 41.0, 5.0]]))
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("", "line 1: no column x_um, y_um, z_um, type; got nothing"),
-    ("x_um,y_um,type\n1,2,a\n", "line 1: no column z_um; got x_um, y_um, type"),
-    ("x_um,y_um,z_um,type\n", "no cells"),
-    ("x_um,y_um,z_um,type\n1,2,3,a\n1,2,3\n", "line 3: 3 values; 4 are needed"),
-    ("x_um,y_um,z_um,type\n1,two,3,a\n", "line 2, y_um: got 'two'; a number of micrometres"),
-    ("x_um,y_um,z_um,type\n1,nan,3,a\n", "line 2, y_um: got 'nan'"),
-    ("x_um,y_um,z_um,type\n1,2,3, \n", "line 2: empty type"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "line 1: no column x_um, y_um, z_um, type; got nothing"),
+        ("x_um,y_um,type\n1,2,a\n", "line 1: no column z_um; got x_um, y_um, type"),
+        ("x_um,y_um,z_um,type\n", "no cells"),
+        ("x_um,y_um,z_um,type\n1,2,3,a\n1,2,3\n", "line 3: 3 values; 4 are needed"),
+        ("x_um,y_um,z_um,type\n1,two,3,a\n", "line 2, y_um: got 'two'; a number of micrometres"),
+        ("x_um,y_um,z_um,type\n1,nan,3,a\n", "line 2, y_um: got 'nan'"),
+        ("x_um,y_um,z_um,type\n1,2,3, \n", "line 2: empty type"),
+    ],
+)
 def test_unusable_lists_are_refused_with_their_line(tmp_path, text, message):
     (tmp_path / "cells.csv").write_text(text)
     with pytest.raises(CellsError, match=message) as refused:
@@ -248,15 +257,18 @@ def test_files_that_are_no_text_are_refused(tmp_path):
         read_cells_csv(tmp_path)
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    ({"radius": 0, "count": 3}, r"cells \(a\): radius 0 um; a positive length"),
-    ({"radius": 8}, "nothing given; exactly one of count, density and a list of positions"),
-    ({"radius": 8, "count": 3, "density": 1.0}, "count and density given; exactly one"),
-    ({"radius": 8, "count": -3}, "count -3; a whole number of at least 0"),
-    ({"radius": 8, "count": 2.5}, "count 2.5; a whole number"),
-    ({"radius": 8, "density": -1.0}, "density -1 /um"),
-    ({"radius": 8, "count": 3, "variation": {"receptors": -0.1}}, "variation.receptors = -0.1"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"radius": 0, "count": 3}, r"cells \(a\): radius 0 um; a positive length"),
+        ({"radius": 8}, "nothing given; exactly one of count, density and a list of positions"),
+        ({"radius": 8, "count": 3, "density": 1.0}, "count and density given; exactly one"),
+        ({"radius": 8, "count": -3}, "count -3; a whole number of at least 0"),
+        ({"radius": 8, "count": 2.5}, "count 2.5; a whole number"),
+        ({"radius": 8, "density": -1.0}, "density -1 /um"),
+        ({"radius": 8, "count": 3, "variation": {"receptors": -0.1}}, "variation.receptors = -0.1"),
+    ],
+)
 def test_requests_that_make_no_sense_are_refused(arguments, message):
     with pytest.raises(CellsError, match=message):
         CellRequest("a", **arguments)
@@ -276,7 +288,8 @@ def test_negative_seeds_are_refused(scaffold):
 
 def test_a_spheroid_is_a_place_by_the_name_of_its_material():
     spheroid = Material("spheroid", "gel")
-    geometry = make_geometry(VoxelGrid((20, 20, 20), 10.0), [Sphere("spheroid", (100, 100, 100), 60)],
-                             [MEDIUM, spheroid])
+    geometry = make_geometry(
+        VoxelGrid((20, 20, 20), 10.0), [Sphere("spheroid", (100, 100, 100), 60)], [MEDIUM, spheroid]
+    )
     cells = place(geometry, CellRequest("a", 5, count=400, place="spheroid"))
     assert (np.linalg.norm(cells.position - 100, axis=1) < 60 + 8.7).all()

@@ -206,8 +206,9 @@ def test_a_wall_of_one_voxel_is_closed():
 @pytest.mark.parametrize("periodic", [False, True])
 def test_a_duct_of_one_voxel_that_ends_within_the_box_is_open_along_itself(periodic):
     grid = VoxelGrid((5, 5, 6), 1.0, (periodic,) * 3)
-    geometry = make_geometry(grid, [Box("solid", (-9, -9, -9), (99, 99, 99)), Box("medium", (2, 3, 1), (3, 4, 5))],
-                             [MEDIUM, SOLID])
+    geometry = make_geometry(
+        grid, [Box("solid", (-9, -9, -9), (99, 99, 99)), Box("medium", (2, 3, 1), (3, 4, 5))], [MEDIUM, SOLID]
+    )
     assert geometry.open_volume == 4 and (geometry.open_fraction[2, 3] == [0, 1, 1, 1, 1, 0]).all()
     assert geometry.aperture_x.sum() == 3 and not geometry.aperture_y.any() and not geometry.aperture_z.any()
     assert geometry.wall_area.sum() == pytest.approx(2 * np.sqrt(8) + 2 * 3)

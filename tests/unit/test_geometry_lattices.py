@@ -70,8 +70,14 @@ def test_gradient_of_a_lattice_is_that_of_its_function(surface):
     lattice = MinimalSurface("solid", surface, 3.0, thickness=0.1)
     grid, e = VoxelGrid((7, 8, 9), 0.41), 1e-6
     z, y, x = points_of(grid)
-    slopes = [(lattice._function(high)[0] - lattice._function(low)[0]) / (2 * e) for high, low in (
-        ((z + e, y, x), (z - e, y, x)), ((z, y + e, x), (z, y - e, x)), ((z, y, x + e), (z, y, x - e)))]
+    slopes = [
+        (lattice._function(high)[0] - lattice._function(low)[0]) / (2 * e)
+        for high, low in (
+            ((z + e, y, x), (z - e, y, x)),
+            ((z, y + e, x), (z, y - e, x)),
+            ((z, y, x + e), (z, y, x - e)),
+        )
+    ]
     expected = np.sqrt(sum(s * s for s in slopes))
     regular = expected > 0.06 * 2 * np.pi / 3
     np.testing.assert_allclose(lattice._function((z, y, x))[1][regular], expected[regular], rtol=1e-6)
@@ -85,11 +91,17 @@ def test_turned_lattice_hits_its_porosity_too_and_is_warned_of_in_a_periodic_box
     assert "not a multiple of cell 17 um" in built(lattice, 24, 1.0, ALL).warnings[0]
 
 
-@pytest.mark.parametrize(("keys", "message"), [
-    ({"porosity": 1.2}, "porosity: got 1.2"), ({}, "exactly one of porosity and thickness"),
-    ({"porosity": 0.5, "thickness": 1.0}, "exactly one"), ({"thickness": 1.0, "kind": "skeletal"}, "give porosity"),
-    ({"porosity": 0.5, "kind": "solid"}, "'sheet' or 'skeletal'"), ({"porosity": 0.5, "cell": -1.0}, "cell: got -1 um"),
-])
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"porosity": 1.2}, "porosity: got 1.2"),
+        ({}, "exactly one of porosity and thickness"),
+        ({"porosity": 0.5, "thickness": 1.0}, "exactly one"),
+        ({"thickness": 1.0, "kind": "skeletal"}, "give porosity"),
+        ({"porosity": 0.5, "kind": "solid"}, "'sheet' or 'skeletal'"),
+        ({"porosity": 0.5, "cell": -1.0}, "cell: got -1 um"),
+    ],
+)
 def test_impossible_lattices_are_refused(keys, message):
     with pytest.raises(GeometryError, match=message):
         MinimalSurface("solid", "gyroid", **{"cell": 10.0, **keys})
@@ -103,7 +115,8 @@ def test_woodpile_by_angles_of_0_and_90_is_the_plain_one():
         np.testing.assert_allclose(distance(general, grid), distance(plain, grid), atol=1e-12)
     other = Woodpile("solid", 3.0, 5.0, 2.5, (0.3, 0.7, 1.1), "y", layer_offsets=(0.0,), n_layers=3)
     np.testing.assert_allclose(
-        distance(other, grid), distance(Woodpile("solid", 3.0, 5.0, 2.5, (0.3, 0.7, 1.1), "y", 3), grid), atol=1e-12)
+        distance(other, grid), distance(Woodpile("solid", 3.0, 5.0, 2.5, (0.3, 0.7, 1.1), "y", 3), grid), atol=1e-12
+    )
 
 
 def test_strands_run_at_their_angles_and_are_shifted():
@@ -125,8 +138,13 @@ def test_flattened_strands_have_the_area_of_an_ellipse():
     pile = Woodpile("solid", 12.0, 20.0, 10.0, n_layers=1, flattening=0.5)
     geometry = built(pile, (14, 40, 4), 1.0, (False, True, True))
     assert geometry.open_volume == pytest.approx((14 * 40 - 2 * np.pi * 6 * 3) * 4, rel=2e-3)
-    coarse, fine = (abs(built(pile, (7 * k, 20 * k, 2), 2 / k, (False, True, False)).open_volume * k / 2
-                        - (14 * 40 - 2 * np.pi * 18) * 2) for k in (1, 4))
+    coarse, fine = (
+        abs(
+            built(pile, (7 * k, 20 * k, 2), 2 / k, (False, True, False)).open_volume * k / 2
+            - (14 * 40 - 2 * np.pi * 18) * 2
+        )
+        for k in (1, 4)
+    )
     assert fine < coarse / 8
 
 
@@ -140,10 +158,15 @@ def test_hollow_strands_stay_open_inside_also_where_they_cross():
     assert single.open_volume == pytest.approx((12 * 20 - np.pi * (25 - 9)) * 4, rel=0.01)
 
 
-@pytest.mark.parametrize(("keys", "message"), [
-    ({"lumen_diameter": 3.0}, "from 0 to below"), ({"flattening": 0.0}, "flattening: got 0"),
-    ({"angles": (float("nan"),)}, "must be finite"), ({"angles": (30.0,), "first_direction": "y"}, "leave it out"),
-])
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"lumen_diameter": 3.0}, "from 0 to below"),
+        ({"flattening": 0.0}, "flattening: got 0"),
+        ({"angles": (float("nan"),)}, "must be finite"),
+        ({"angles": (30.0,), "first_direction": "y"}, "leave it out"),
+    ],
+)
 def test_impossible_strands_are_refused(keys, message):
     with pytest.raises(GeometryError, match=message):
         Woodpile("solid", 3.0, 5.0, 2.5, **keys)
@@ -171,11 +194,14 @@ def test_well_with_insert_holds_the_volume_between_its_walls():
     assert plain.open_volume == pytest.approx(np.pi * 18**2 * 17, rel=5e-3)
 
 
-@pytest.mark.parametrize(("keys", "message"), [
-    ({"insert_diameter": 20.0}, "insert_wall: is missing"),
-    ({"insert_diameter": 35.0, "insert_wall": 2.0, "insert_gap": 1.0}, "wider than the well"),
-    ({"insert_diameter": 20.0, "insert_wall": -2.0, "insert_gap": 1.0}, "insert_wall: got -2"),
-])
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"insert_diameter": 20.0}, "insert_wall: is missing"),
+        ({"insert_diameter": 35.0, "insert_wall": 2.0, "insert_gap": 1.0}, "wider than the well"),
+        ({"insert_diameter": 20.0, "insert_wall": -2.0, "insert_gap": 1.0}, "insert_wall: got -2"),
+    ],
+)
 def test_impossible_wells_are_refused(keys, message):
     with pytest.raises(GeometryError, match=message):
         Well("solid", (20.0, 20.0), 36.0, **keys)
@@ -185,8 +211,11 @@ def test_union_intersection_and_difference_are_those_of_sets():
     grid = VoxelGrid((12, 13, 14), 1.0)
     a, b = Sphere("x", (5, 6, 7), 4.0), Box("y", (4, 2, 6), (11, 8, 13))
     in_a, in_b = distance(a, grid) < 0, distance(b, grid) < 0
-    for shape, expected in ((Union("solid", (a, b)), in_a | in_b), (Intersection("solid", (a, b)), in_a & in_b),
-                            (Difference("solid", (a, b)), in_a & ~in_b)):
+    for shape, expected in (
+        (Union("solid", (a, b)), in_a | in_b),
+        (Intersection("solid", (a, b)), in_a & in_b),
+        (Difference("solid", (a, b)), in_a & ~in_b),
+    ):
         np.testing.assert_array_equal(built(shape, grid.shape).label == 1, expected)
     with pytest.raises(GeometryError, match=r"union\.parts: is empty"):
         Union("solid", ())
@@ -243,11 +272,14 @@ def test_copies_stand_a_step_apart():
             Repeated(one, (1, 1, 1), count)
 
 
-@pytest.mark.parametrize("make", [
-    lambda: Rotated(Box("solid", (0.21, 0.23, 0.27), (0.73, 0.68, 0.79)), (17, 29, 41), (0.5, 0.5, 0.5)),
-    lambda: Woodpile("solid", 0.3, 0.6, 0.31, (0.013, 0.01, 0.02), angles=(20.0, 80.0), flattening=1.3),
-    lambda: Moved(Droplets("solid", ((0.4, 0.3, 0.4), (0.6, 0.7, 0.5)), (0.19, 0.22)), (0.01, 0.02, 0.03)),
-])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Rotated(Box("solid", (0.21, 0.23, 0.27), (0.73, 0.68, 0.79)), (17, 29, 41), (0.5, 0.5, 0.5)),
+        lambda: Woodpile("solid", 0.3, 0.6, 0.31, (0.013, 0.01, 0.02), angles=(20.0, 80.0), flattening=1.3),
+        lambda: Moved(Droplets("solid", ((0.4, 0.3, 0.4), (0.6, 0.7, 0.5)), (0.19, 0.22)), (0.01, 0.02, 0.03)),
+    ],
+)
 def test_volume_is_right_to_second_order(make):
     volume = {n: built(make(), n, 1 / n).open_volume for n in (12, 24, 48, 96)}
     steps = [abs(volume[n] - volume[2 * n]) for n in (12, 24, 48)]

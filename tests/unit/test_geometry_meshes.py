@@ -90,7 +90,7 @@ def binary_stl(path, claimed=None, cut=0, poison=None):
         data[80:84] = struct.pack("<I", claimed)
     if poison is not None:
         data[96:100] = struct.pack("<f", poison)
-    path.write_bytes(data[:len(data) - cut])
+    path.write_bytes(data[: len(data) - cut])
 
 
 def damaged_archive(path):
@@ -100,7 +100,7 @@ def damaged_archive(path):
     with zipfile.ZipFile(path) as archive:
         model = next(item for item in archive.infolist() if item.filename.endswith(".model"))
     start = model.header_offset + 60
-    data[start:start + 40] = bytes(range(40))
+    data[start : start + 40] = bytes(range(40))
     path.write_bytes(data)
 
 
@@ -109,31 +109,42 @@ def bomb(path):
         archive.writestr("3D/3dmodel.model", b"\0" * 2**27)
 
 
-@pytest.mark.parametrize(("name", "write", "message"), [
-    ("a.stl", lambda path: binary_stl(path, claimed=2**32 - 1), "claims 4,294,967,295 triangles, which take 214,7"),
-    ("a.stl", lambda path: binary_stl(path, claimed=79), "claims 79 triangles"),
-    ("a.stl", lambda path: binary_stl(path, cut=7), "it was cut off"),
-    ("a.stl", lambda path: binary_stl(path, poison=np.nan), "coordinates that are not finite"),
-    ("a.stl", lambda path: binary_stl(path, poison=np.inf), "coordinates that are not finite"),
-    ("a.stl", lambda path: path.write_bytes(b""), "the file is empty"),
-    ("a.stl", lambda path: path.write_bytes(b"\0" * 60), "too few for an STL file"),
-    ("a.stl", lambda path: path.write_bytes(b"\0" * 84), "claims 0 triangles"),
-    ("a.stl", lambda path: path.write_text("solid nothing\nendsolid"), "holds no triangles|no readable STL"),
-    ("a.stl", lambda path: None, "cannot be read"),
-    ("a.ply", lambda path: path.write_text("ply\nformat ascii 1.0\nelement vertex 4294967296\nend_header\n"),
-     "claims 4294967296 elements 'vertex'"),
-    ("a.ply", lambda path: path.write_text("plx"), "no PLY file"),
-    ("a.ply", lambda path: path.write_text(
-        "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
-        "element face 1\nproperty ls\nend_header\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n"), "no readable PLY file"),
-    ("a.ply", lambda path: path.write_text("ply\n"), "its header does not end"),
-    ("a.obj", lambda path: path.write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 9\n"), "names vertex|no readable OBJ"),
-    ("a.obj", lambda path: path.write_text("nothing"), "holds no triangles|no readable OBJ"),
-    ("a.3mf", lambda path: path.write_text("nothing"), "no readable 3MF archive"),
-    ("a.3mf", damaged_archive, "no readable 3MF file"),
-    ("a.3mf", bomb, "no real mesh packs so well"),
-    ("a.step", lambda path: path.write_text(""), r"files that end in '\.step' are not read"),
-])
+@pytest.mark.parametrize(
+    ("name", "write", "message"),
+    [
+        ("a.stl", lambda path: binary_stl(path, claimed=2**32 - 1), "claims 4,294,967,295 triangles, which take 214,7"),
+        ("a.stl", lambda path: binary_stl(path, claimed=79), "claims 79 triangles"),
+        ("a.stl", lambda path: binary_stl(path, cut=7), "it was cut off"),
+        ("a.stl", lambda path: binary_stl(path, poison=np.nan), "coordinates that are not finite"),
+        ("a.stl", lambda path: binary_stl(path, poison=np.inf), "coordinates that are not finite"),
+        ("a.stl", lambda path: path.write_bytes(b""), "the file is empty"),
+        ("a.stl", lambda path: path.write_bytes(b"\0" * 60), "too few for an STL file"),
+        ("a.stl", lambda path: path.write_bytes(b"\0" * 84), "claims 0 triangles"),
+        ("a.stl", lambda path: path.write_text("solid nothing\nendsolid"), "holds no triangles|no readable STL"),
+        ("a.stl", lambda path: None, "cannot be read"),
+        (
+            "a.ply",
+            lambda path: path.write_text("ply\nformat ascii 1.0\nelement vertex 4294967296\nend_header\n"),
+            "claims 4294967296 elements 'vertex'",
+        ),
+        ("a.ply", lambda path: path.write_text("plx"), "no PLY file"),
+        (
+            "a.ply",
+            lambda path: path.write_text(
+                "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
+                "element face 1\nproperty ls\nend_header\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n"
+            ),
+            "no readable PLY file",
+        ),
+        ("a.ply", lambda path: path.write_text("ply\n"), "its header does not end"),
+        ("a.obj", lambda path: path.write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 9\n"), "names vertex|no readable OBJ"),
+        ("a.obj", lambda path: path.write_text("nothing"), "holds no triangles|no readable OBJ"),
+        ("a.3mf", lambda path: path.write_text("nothing"), "no readable 3MF archive"),
+        ("a.3mf", damaged_archive, "no readable 3MF file"),
+        ("a.3mf", bomb, "no real mesh packs so well"),
+        ("a.step", lambda path: path.write_text(""), r"files that end in '\.step' are not read"),
+    ],
+)
 def test_unusable_files_are_refused(name, write, message, tmp_path):
     write(tmp_path / name)
     with pytest.raises(GeometryError, match=message) as refused:
@@ -155,7 +166,7 @@ def test_damaged_files_are_refused_or_read_but_never_crash(data, tmp_path_factor
     content = bytearray(path.read_bytes())
     for _ in range(data.draw(st.integers(1, 6))):
         content[data.draw(st.integers(0, 2**16)) % len(content)] = data.draw(st.integers(0, 255))
-    path.write_bytes(content[:len(content) - data.draw(st.sampled_from([0, 0, 1, 49, 50, 300]))])
+    path.write_bytes(content[: len(content) - data.draw(st.sampled_from([0, 0, 1, 49, 50, 300]))])
     try:
         read_mesh(path, "um", repair=data.draw(st.booleans()))
     except PayloadfieldError as error:
@@ -233,8 +244,10 @@ def test_distances_near_the_surface_are_those_to_the_nearest_triangle(scale):
     needed = corners_of_cut_voxels(inside)
     found = distances_near(surface.corners, needed)
     points = np.stack(np.nonzero(needed), axis=1)[::3]
-    exact = [trimesh.triangles.closest_point(surface.corners, np.tile(p.astype(float), (len(surface.faces), 1)))
-             for p in points]
+    exact = [
+        trimesh.triangles.closest_point(surface.corners, np.tile(p.astype(float), (len(surface.faces), 1)))
+        for p in points
+    ]
     expected = [np.linalg.norm(near - p, axis=1).min() for near, p in zip(exact, points, strict=True)]
     np.testing.assert_allclose(found[tuple(points.T)], expected, atol=1e-5)
     assert np.isinf(found[~needed]).sum() > 0.5 * (~needed).sum()
@@ -319,11 +332,15 @@ def test_volume_of_a_mesh_is_right_to_second_order():
 
 def test_a_moved_and_turned_mesh_is_the_turned_shape():
     box = trimesh.creation.box(bounds=((4, 5, 6), (14, 12, 11)))
-    for place in (lambda s: Rotated(s, (20.0, 30.0, 40.0), (9.0, 9.0, 9.0)), lambda s: Moved(s, (1.25, 2.5, -0.75)),
-                  lambda s: Moved(Rotated(s, (90.0, 0.0, 0.0), (9.0, 9.0, 9.0)), (1, 0, 2))):
+    for place in (
+        lambda s: Rotated(s, (20.0, 30.0, 40.0), (9.0, 9.0, 9.0)),
+        lambda s: Moved(s, (1.25, 2.5, -0.75)),
+        lambda s: Moved(Rotated(s, (90.0, 0.0, 0.0), (9.0, 9.0, 9.0)), (1, 0, 2)),
+    ):
         mesh, shape = Mesh("solid", triangles_of(box)), Box("solid", (6, 5, 4), (11, 12, 14))
         np.testing.assert_allclose(
-            built(place(mesh), 22).open_fraction, built(place(shape), 22).open_fraction, atol=2e-3)
+            built(place(mesh), 22).open_fraction, built(place(shape), 22).open_fraction, atol=2e-3
+        )
 
 
 def test_a_mesh_combines_with_shapes_and_other_kinds_of_material():
@@ -346,10 +363,15 @@ def test_surface_distance_of_a_mesh_is_known_near_and_far():
     assert np.abs(geometry.surface_distance - exact).max() < 0.8
 
 
-@pytest.mark.parametrize(("scale", "shift", "message"), [
-    (1e-4, 0, "less than a voxel of 1 um; check its unit"), (1e6, 0, "times the size of the grid; check its unit"),
-    (1.0, 40.0, "outside the grid, which reaches from"), (1.0, -40.0, "outside the grid"),
-])
+@pytest.mark.parametrize(
+    ("scale", "shift", "message"),
+    [
+        (1e-4, 0, "less than a voxel of 1 um; check its unit"),
+        (1e6, 0, "times the size of the grid; check its unit"),
+        (1.0, 40.0, "outside the grid, which reaches from"),
+        (1.0, -40.0, "outside the grid"),
+    ],
+)
 def test_meshes_in_wrong_units_or_places_are_refused(scale, shift, message):
     mesh = ball().apply_scale(scale).apply_translation((shift, 0, 0))
     with pytest.raises(GeometryError, match=message):
@@ -413,18 +435,22 @@ def test_a_mesh_of_a_study_is_read_beside_it(tmp_path):
 
     again = load_study(study.effective)
     np.testing.assert_array_equal(again.geometry.open_fraction, study.geometry.open_fraction)
-    part = STUDY.replace('shape = "mesh"\nmaterial = "PCL"', 'shape = "union"\nmaterial = "PCL"\n[[scaffold.parts]]\n'
-                         'shape = "stl"')
+    part = STUDY.replace(
+        'shape = "mesh"\nmaterial = "PCL"', 'shape = "union"\nmaterial = "PCL"\n[[scaffold.parts]]\nshape = "stl"'
+    )
     np.testing.assert_array_equal(load(tmp_path, part).geometry.label, study.geometry.label)
     assert load_study(load(tmp_path, part).effective).geometry.n_open == study.geometry.n_open
 
 
-@pytest.mark.parametrize(("old", "new", "message"), [
-    ('unit = "mm"\n', "", "scaffold[0].unit: is missing"),
-    ('unit = "mm"', 'unit = "lightyear"', "scaffold[0].unit: got 'lightyear'"),
-    ('unit = "mm"', 'unit = "m"', "check its unit"),
-    ('"ball.stl"', '"bell.stl"', "bell.stl: cannot be read"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('unit = "mm"\n', "", "scaffold[0].unit: is missing"),
+        ('unit = "mm"', 'unit = "lightyear"', "scaffold[0].unit: got 'lightyear'"),
+        ('unit = "mm"', 'unit = "m"', "check its unit"),
+        ('"ball.stl"', '"bell.stl"', "bell.stl: cannot be read"),
+    ],
+)
 def test_meshes_of_a_study_are_refused_with_a_reason(old, new, message, tmp_path):
     with pytest.raises(StudyError) as refused:
         load(tmp_path, STUDY.replace(old, new))

@@ -84,23 +84,30 @@ def test_every_shape_agrees_with_its_definition_at_the_voxel_centres():
         Sphere("solid", (4, 5, 6), 3.3): (z - 4) ** 2 + (y - 5) ** 2 + (x - 6) ** 2 < 3.3**2,
         Sphere("solid", (4, 5, 6), 3.3, outside=True): (z - 4) ** 2 + (y - 5) ** 2 + (x - 6) ** 2 > 3.3**2,
         Cylinder("solid", "y", (4, 5, 6), 2.2): (z - 4) ** 2 + (x - 6) ** 2 < 2.2**2,
-        Cylinder("solid", "x", (4, 5, 6), 2.2, length=5):
-            ((z - 4) ** 2 + (y - 5) ** 2 < 2.2**2) & (abs(x - 6) < 2.5),
+        Cylinder("solid", "x", (4, 5, 6), 2.2, length=5): ((z - 4) ** 2 + (y - 5) ** 2 < 2.2**2) & (abs(x - 6) < 2.5),
         Box("solid", (1, 2, 3), (4, 6, 9)): (abs(z - 2.5) < 1.5) & (abs(y - 4) < 2) & (abs(x - 6) < 3),
     }
     for shape, inside in expected.items():
         np.testing.assert_array_equal(make_geometry(grid, [shape], MATERIALS).label == 1, inside, err_msg=str(shape))
 
 
-@pytest.mark.parametrize("shape", [Sphere("solid", (0.2, 9.7, 12.9), 3.3), Box("solid", (-1, 8, 11), (3, 13, 15)),
-                                   Cylinder("solid", "y", (0.2, 9.7, 12.9), 2.2, length=4)])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        Sphere("solid", (0.2, 9.7, 12.9), 3.3),
+        Box("solid", (-1, 8, 11), (3, 13, 15)),
+        Cylinder("solid", "y", (0.2, 9.7, 12.9), 2.2, length=4),
+    ],
+)
 def test_shapes_continue_through_periodic_sides(shape):
     grid = VoxelGrid((9, 11, 13), 1.0, (True, True, True))
     geometry = make_geometry(grid, [shape], MATERIALS)
     moved = (4, -4, -5)
-    centred = {"centre": tuple(c + m for c, m in zip(shape.centre, moved, strict=True))} if hasattr(
-        shape, "centre") else {key: tuple(c + m for c, m in zip(getattr(shape, key), moved, strict=True))
-                               for key in ("low", "high")}
+    centred = (
+        {"centre": tuple(c + m for c, m in zip(shape.centre, moved, strict=True))}
+        if hasattr(shape, "centre")
+        else {key: tuple(c + m for c, m in zip(getattr(shape, key), moved, strict=True)) for key in ("low", "high")}
+    )
     inner = make_geometry(grid, [type(shape)(**{**shape.__dict__, **centred})], MATERIALS)
     np.testing.assert_allclose(geometry.open_fraction, np.roll(inner.open_fraction, (-4, 4, 5), (0, 1, 2)), atol=1e-9)
     for axis, aperture in enumerate(geometry.apertures):
@@ -122,8 +129,9 @@ def test_later_shapes_overwrite_earlier_ones():
 
 def test_gel_is_open_and_labelled_at_the_centre():
     grid = VoxelGrid((6, 6, 6), 1.0)
-    geometry = make_geometry(grid, [Box("gel", (0, 0, 0), (6, 6, 2.4)), Box("solid", (0, 0, 0), (6, 2.4, 6))],
-                             MATERIALS)
+    geometry = make_geometry(
+        grid, [Box("gel", (0, 0, 0), (6, 6, 2.4)), Box("solid", (0, 0, 0), (6, 2.4, 6))], MATERIALS
+    )
     assert (geometry.label[:, 4, :2] == 2).all() and (geometry.label[:, 4, 2:] == 0).all()
     assert (geometry.open_fraction[:, 3:] == 1).all()
 
@@ -235,11 +243,13 @@ def test_shapes_and_label_arrays_act_in_order():
     carved = make_geometry(grid, [stairs, hole], MATERIALS)
     buried = make_geometry(grid, [hole, stairs], MATERIALS)
     assert carved.open_fraction[2, 2, 1] == 1 and buried.open_fraction[2, 2, 1] == 0
-    freed = make_geometry(grid, [Box("solid", (-1, -1, -1), (9, 9, 2.5)),
-                                 LabelArray(np.zeros(grid.shape, int), {0: "gel"})], MATERIALS)
+    freed = make_geometry(
+        grid, [Box("solid", (-1, -1, -1), (9, 9, 2.5)), LabelArray(np.zeros(grid.shape, int), {0: "gel"})], MATERIALS
+    )
     assert (freed.open_fraction == 1).all() and (freed.label == 2).all() and (freed.aperture_x == 1).all()
-    cut = make_geometry(grid, [LabelArray(np.zeros(grid.shape, int), {0: "gel"}),
-                               Box("solid", (-1, -1, -1), (9, 9, 2.5))], MATERIALS)
+    cut = make_geometry(
+        grid, [LabelArray(np.zeros(grid.shape, int), {0: "gel"}), Box("solid", (-1, -1, -1), (9, 9, 2.5))], MATERIALS
+    )
     np.testing.assert_allclose(cut.open_fraction[:, :, 2], 0.5)
 
 
@@ -268,18 +278,21 @@ def write_several(path):
         np.savez(file, a=np.zeros(3), b=np.zeros(3))
 
 
-@pytest.mark.parametrize(("write", "message"), [
-    (write_object_array, "not a readable .npy array"),
-    (write_several, "holds several arrays"),
-    (lambda path: path.write_bytes(b""), "not a readable .npy array"),
-    (lambda path: path.write_bytes(b"\x93NUMPY\x01\x00\xff\xff{'descr'"), "not a readable .npy array"),
-    (lambda path: path.write_text("solid"), "not a readable .npy array"),
-    (lambda path: np.save(path, np.zeros((3, 4, 5))), "float64; whole numbers"),
-    (lambda path: np.save(path, np.zeros((5, 4, 3), int)), r"shape \(5, 4, 3\); the grid has \(3, 4, 5\)"),
-    (lambda path: np.save(path, np.full((3, 4, 5), 9)), "label 9 without a material; known labels: 0, 1"),
-    (lambda path: None, "no such file"),
-    (lambda path: path.mkdir(), "not a readable .npy array"),
-])
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        (write_object_array, "not a readable .npy array"),
+        (write_several, "holds several arrays"),
+        (lambda path: path.write_bytes(b""), "not a readable .npy array"),
+        (lambda path: path.write_bytes(b"\x93NUMPY\x01\x00\xff\xff{'descr'"), "not a readable .npy array"),
+        (lambda path: path.write_text("solid"), "not a readable .npy array"),
+        (lambda path: np.save(path, np.zeros((3, 4, 5))), "float64; whole numbers"),
+        (lambda path: np.save(path, np.zeros((5, 4, 3), int)), r"shape \(5, 4, 3\); the grid has \(3, 4, 5\)"),
+        (lambda path: np.save(path, np.full((3, 4, 5), 9)), "label 9 without a material; known labels: 0, 1"),
+        (lambda path: None, "no such file"),
+        (lambda path: path.mkdir(), "not a readable .npy array"),
+    ],
+)
 def test_unusable_label_files_are_refused(tmp_path, write, message):
     write(tmp_path / "scan.npy")
     with pytest.raises(GeometryError, match=message) as refused:
@@ -295,41 +308,56 @@ def test_a_header_that_claims_terabytes_is_refused_without_reading(tmp_path):
         make_geometry(VoxelGrid((3, 4, 5), 1.0), [LabelArray(tmp_path / "scan.npy", {0: "solid"})], MATERIALS)
 
 
-@pytest.mark.parametrize(("make", "message"), [
-    (lambda: Sphere("solid", (1, 1, 1), 0), "sphere.radius: got 0 um; a positive length"),
-    (lambda: Sphere("solid", (1, float("nan"), 1), 1), "sphere.centre: got .* three finite coordinates"),
-    (lambda: Cylinder("solid", "w", (1, 1, 1), 1), "cylinder.axis: got 'w'; one of x, y, z"),
-    (lambda: Cylinder("solid", "x", (1, 1, 1), 1, length=-2), "cylinder.length: got -2 um"),
-    (lambda: Box("solid", (1, 1, 1), (2, 0.5, 2)), "box: y from 1 um to 0.5 um; low must be below high"),
-    (lambda: Woodpile("solid", -1, 320, 160), "woodpile.strand_diameter: got -1 um"),
-    (lambda: Woodpile("solid", 1, 320, 160, first_direction="z"), "woodpile.first_direction: got 'z'"),
-    (lambda: Woodpile("solid", 1, 320, 160, n_layers=0), "woodpile.n_layers: got 0"),
-    (lambda: VoxelGrid((0, 3, 3), 1.0), "three positive whole numbers"),
-    (lambda: VoxelGrid((3, 3, 3), -1.0), "voxel spacing -1.0 um; a positive length"),
-    (lambda: VoxelGrid((9999, 9999, 9999), 1.0), "at most .* enlarge grid.voxel"),
-    (lambda: make_grid((640, 645, 640), 10), "y = 645 um is not a whole number of voxels of 10 um; the nearest sizes "
-                                             "are 640 um and 650 um"),
-    (lambda: make_grid((640, 3, 640), 10), "y = 3 um .* the nearest sizes are 10 um"),
-    (lambda: make_grid((640, -3, 640), 10), "grid.size: y = -3 um; a positive length"),
-    (lambda: make_grid((640, 640, 640), 0), "grid.voxel: got 0 um"),
-    (lambda: Material("PCL", "solid"), "materials.PCL.kind: got 'solid'; one of medium, gel, impermeable, bath"),
-    (lambda: Material("a", "gel", accessible_fraction={"adc": 1.2}), "accessible_fraction.adc: got 1.2; .* at most 1"),
-    (lambda: Material("a", "gel", {"adc": -0.2}), "relative_diffusivity.adc: got -0.2"),
-])
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Sphere("solid", (1, 1, 1), 0), "sphere.radius: got 0 um; a positive length"),
+        (lambda: Sphere("solid", (1, float("nan"), 1), 1), "sphere.centre: got .* three finite coordinates"),
+        (lambda: Cylinder("solid", "w", (1, 1, 1), 1), "cylinder.axis: got 'w'; one of x, y, z"),
+        (lambda: Cylinder("solid", "x", (1, 1, 1), 1, length=-2), "cylinder.length: got -2 um"),
+        (lambda: Box("solid", (1, 1, 1), (2, 0.5, 2)), "box: y from 1 um to 0.5 um; low must be below high"),
+        (lambda: Woodpile("solid", -1, 320, 160), "woodpile.strand_diameter: got -1 um"),
+        (lambda: Woodpile("solid", 1, 320, 160, first_direction="z"), "woodpile.first_direction: got 'z'"),
+        (lambda: Woodpile("solid", 1, 320, 160, n_layers=0), "woodpile.n_layers: got 0"),
+        (lambda: VoxelGrid((0, 3, 3), 1.0), "three positive whole numbers"),
+        (lambda: VoxelGrid((3, 3, 3), -1.0), "voxel spacing -1.0 um; a positive length"),
+        (lambda: VoxelGrid((9999, 9999, 9999), 1.0), "at most .* enlarge grid.voxel"),
+        (
+            lambda: make_grid((640, 645, 640), 10),
+            "y = 645 um is not a whole number of voxels of 10 um; the nearest sizes are 640 um and 650 um",
+        ),
+        (lambda: make_grid((640, 3, 640), 10), "y = 3 um .* the nearest sizes are 10 um"),
+        (lambda: make_grid((640, -3, 640), 10), "grid.size: y = -3 um; a positive length"),
+        (lambda: make_grid((640, 640, 640), 0), "grid.voxel: got 0 um"),
+        (lambda: Material("PCL", "solid"), "materials.PCL.kind: got 'solid'; one of medium, gel, impermeable, bath"),
+        (
+            lambda: Material("a", "gel", accessible_fraction={"adc": 1.2}),
+            "accessible_fraction.adc: got 1.2; .* at most 1",
+        ),
+        (lambda: Material("a", "gel", {"adc": -0.2}), "relative_diffusivity.adc: got -0.2"),
+    ],
+)
 def test_senseless_numbers_are_refused(make, message):
     with pytest.raises(GeometryError, match=message):
         make()
 
 
-@pytest.mark.parametrize(("shapes", "materials", "message"), [
-    ([Sphere("wood", (1, 1, 1), 1)], MATERIALS, "sphere.material: unknown material 'wood'; known: medium, solid, gel"),
-    ([LabelArray(np.zeros((4, 4, 4), int), {0: "wood"})], MATERIALS, "unknown material 'wood'"),
-    ([Sphere("solid", (2, 2, 2), 99)], MATERIALS, "a grid with no open voxel: every one of its 64 voxels"),
-    ([], [SOLID], "the first one fills the grid and must be of kind 'medium'"),
-    ([], [], "must be of kind 'medium'"),
-    ([], [MEDIUM, SOLID, SOLID], "materials.solid: given twice"),
-    ([], [MEDIUM, *(Material(f"m{i}", "gel") for i in range(255))], "256 given; at most 255"),
-])
+@pytest.mark.parametrize(
+    ("shapes", "materials", "message"),
+    [
+        (
+            [Sphere("wood", (1, 1, 1), 1)],
+            MATERIALS,
+            "sphere.material: unknown material 'wood'; known: medium, solid, gel",
+        ),
+        ([LabelArray(np.zeros((4, 4, 4), int), {0: "wood"})], MATERIALS, "unknown material 'wood'"),
+        ([Sphere("solid", (2, 2, 2), 99)], MATERIALS, "a grid with no open voxel: every one of its 64 voxels"),
+        ([], [SOLID], "the first one fills the grid and must be of kind 'medium'"),
+        ([], [], "must be of kind 'medium'"),
+        ([], [MEDIUM, SOLID, SOLID], "materials.solid: given twice"),
+        ([], [MEDIUM, *(Material(f"m{i}", "gel") for i in range(255))], "256 given; at most 255"),
+    ],
+)
 def test_scenes_that_make_no_sense_are_refused(shapes, materials, message):
     with pytest.raises(GeometryError, match=message):
         make_geometry(VoxelGrid((4, 4, 4), 1.0), shapes, materials)
@@ -360,11 +388,14 @@ def test_an_accessible_profile_is_kept_as_given():
     np.testing.assert_array_equal(geometry.accessible_profile, profile)
 
 
-@pytest.mark.parametrize(("profile", "message"), [
-    (np.ones((3, 3, 3)), r"shape \(3, 3, 3\); the grid has \(4, 4, 4\)"),
-    (np.full((4, 4, 4), -1.0), "negative or non-finite"),
-    (np.full((4, 4, 4), np.nan), "negative or non-finite"),
-])
+@pytest.mark.parametrize(
+    ("profile", "message"),
+    [
+        (np.ones((3, 3, 3)), r"shape \(3, 3, 3\); the grid has \(4, 4, 4\)"),
+        (np.full((4, 4, 4), -1.0), "negative or non-finite"),
+        (np.full((4, 4, 4), np.nan), "negative or non-finite"),
+    ],
+)
 def test_profiles_that_make_no_sense_are_refused(profile, message):
     with pytest.raises(GeometryError, match=message):
         make_geometry(VoxelGrid((4, 4, 4), 1.0), [], [MEDIUM], accessible_profile=profile)

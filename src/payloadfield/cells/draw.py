@@ -27,8 +27,10 @@ def draw_voxels(
     """
     n_places = int(np.maximum(candidates.capacity - n_present[candidates.voxel], 0).sum())
     if n_cells > 0 and len(candidates.voxel) == 0:
-        raise CellsError(f"{request.name}: this geometry has no '{request.chosen_place}' for cells; add a scaffold or "
-                         "gel that has, or choose another place")
+        raise CellsError(
+            f"{request.name}: this geometry has no '{request.chosen_place}' for cells; add a scaffold or "
+            "gel that has, or choose another place"
+        )
     if n_cells > n_places:
         raise CellsError(_too_many(request, n_cells, n_places))
     chosen: list[IntArray] = []
@@ -53,9 +55,11 @@ def _without_replacement(rng: np.random.Generator, likelihood: FloatArray, n: in
 
 def _too_many(request: CellRequest, n_cells: int, n_places: int) -> str:
     asked = "" if request.density is None else f" (density {request.density:g} /um^3)"
-    return (f"{request.name}: {n_cells:,} cells{asked}, but only {n_places:,} free places in "
-            f"'{request.chosen_place}'; ask for at most {n_places:,}, refine grid.voxel, enlarge the grid, "
-            "or choose another place")
+    return (
+        f"{request.name}: {n_cells:,} cells{asked}, but only {n_places:,} free places in "
+        f"'{request.chosen_place}'; ask for at most {n_places:,}, refine grid.voxel, enlarge the grid, "
+        "or choose another place"
+    )
 
 
 def draw_positions(rng: np.random.Generator, geometry: Geometry, voxel: IntArray) -> FloatArray:
@@ -72,12 +76,18 @@ def draw_positions(rng: np.random.Generator, geometry: Geometry, voxel: IntArray
     return (np.stack([z, y, x], axis=-1) + 0.5 + inside) * geometry.grid.spacing
 
 
-def _on_the_open_side(rng: np.random.Generator, geometry: Geometry, at: tuple[IntArray, IntArray, IntArray]
-                      ) -> FloatArray:
+def _on_the_open_side(
+    rng: np.random.Generator, geometry: Geometry, at: tuple[IntArray, IntArray, IntArray]
+) -> FloatArray:
     z, y, x = at
-    normal = np.stack([geometry.aperture_z[z + 1, y, x] - geometry.aperture_z[z, y, x],
-                       geometry.aperture_y[z, y + 1, x] - geometry.aperture_y[z, y, x],
-                       geometry.aperture_x[z, y, x + 1] - geometry.aperture_x[z, y, x]], axis=-1)
+    normal = np.stack(
+        [
+            geometry.aperture_z[z + 1, y, x] - geometry.aperture_z[z, y, x],
+            geometry.aperture_y[z, y + 1, x] - geometry.aperture_y[z, y, x],
+            geometry.aperture_x[z, y, x + 1] - geometry.aperture_x[z, y, x],
+        ],
+        axis=-1,
+    )
     points = rng.random((len(z), TRIALS, 3)) - 0.5
     beyond = np.einsum("ntc,nc->nt", points, normal) - plane_offset(normal, geometry.open_fraction[z, y, x])[:, None]
     # The first open point, or the one closest to being open.

@@ -51,7 +51,11 @@ class Ground:
 
 
 def make_footprints(
-    geometry: Geometry, surface: FloatArray, voxel: IntArray, position: FloatArray, radius: FloatArray,
+    geometry: Geometry,
+    surface: FloatArray,
+    voxel: IntArray,
+    position: FloatArray,
+    radius: FloatArray,
     on_surface: BoolArray,
 ) -> Footprints:
     """Footprints of cells.
@@ -67,19 +71,28 @@ def make_footprints(
         members = np.flatnonzero(_size_keys(radius, ground.spacing) == _key(reach, points))
         step = max(1, BLOCK_POINTS // ((2 * reach + 1) * points) ** 3)
         for first in range(0, len(members), step):
-            some = members[first:first + step]
-            found.append(_block(ground, some, voxel[some], position[some], radius[some], on_surface[some],
-                                reach, points))
+            some = members[first : first + step]
+            found.append(
+                _block(ground, some, voxel[some], position[some], radius[some], on_surface[some], reach, points)
+            )
     cell, at, weight = (np.concatenate(part) for part in zip(*found, strict=True))
     return _collect(len(voxel), math.prod(ground.shape), cell, at, weight)
 
 
 def _ground(geometry: Geometry, surface: FloatArray) -> Ground:
     grid = geometry.grid
-    joined = [np.ascontiguousarray(np.moveaxis(np.moveaxis(aperture, axis, 0)[1:] > 0, 0, axis)).reshape(-1)
-              for axis, aperture in enumerate(geometry.apertures)]
-    return Ground(grid.shape, grid.periodic, grid.spacing, geometry.open_fraction.reshape(-1), surface.reshape(-1),
-                  (joined[0], joined[1], joined[2]))
+    joined = [
+        np.ascontiguousarray(np.moveaxis(np.moveaxis(aperture, axis, 0)[1:] > 0, 0, axis)).reshape(-1)
+        for axis, aperture in enumerate(geometry.apertures)
+    ]
+    return Ground(
+        grid.shape,
+        grid.periodic,
+        grid.spacing,
+        geometry.open_fraction.reshape(-1),
+        surface.reshape(-1),
+        (joined[0], joined[1], joined[2]),
+    )
 
 
 def _key(reach: int, points: int) -> int:
@@ -105,8 +118,14 @@ def _single(voxel: IntArray, cells: IntArray) -> Entries:
 
 
 def _block(
-    ground: Ground, cells: IntArray, voxel: IntArray, position: FloatArray, radius: FloatArray,
-    on_surface: BoolArray, reach: int, points: int,
+    ground: Ground,
+    cells: IntArray,
+    voxel: IntArray,
+    position: FloatArray,
+    radius: FloatArray,
+    on_surface: BoolArray,
+    reach: int,
+    points: int,
 ) -> Entries:
     """Entries of cells of one size class, on the cube of voxels within their reach."""
     around, exists = _around(ground, voxel, reach)
@@ -162,8 +181,11 @@ def _overlap(
 
 def _connected(ground: Ground, around: IntArray, member: BoolArray, reach: int) -> BoolArray:
     """Members that open faces between members join to the middle voxel, (n, k, k, k)."""
-    links = [ground.joined[0][around[:, :-1]], ground.joined[1][around[:, :, :-1]],
-             ground.joined[2][around[:, :, :, :-1]]]
+    links = [
+        ground.joined[0][around[:, :-1]],
+        ground.joined[1][around[:, :, :-1]],
+        ground.joined[2][around[:, :, :, :-1]],
+    ]
     low, high = slice(None, -1), slice(1, None)
     ends = [((slice(None),) * (axis + 1) + (low,), (slice(None),) * (axis + 1) + (high,)) for axis in range(3)]
     links = [link & member[a] & member[b] for link, (a, b) in zip(links, ends, strict=True)]

@@ -45,8 +45,9 @@ def read_cells_csv(path: str | Path) -> dict[str, ListedCells]:
         lines.append(line)
     if not found:
         raise CellsError(f"{path}: no cells; one row per cell is needed below the header {','.join(COLUMNS)}")
-    return {name: ListedCells(np.array(positions), np.array(lines), str(path))
-            for name, (positions, lines) in found.items()}
+    return {
+        name: ListedCells(np.array(positions), np.array(lines), str(path)) for name, (positions, lines) in found.items()
+    }
 
 
 def _rows(path: Path) -> Iterator[tuple[int, str, tuple[float, float, float]]]:
@@ -58,8 +59,9 @@ def _rows(path: Path) -> Iterator[tuple[int, str, tuple[float, float, float]]]:
                 if any(value.strip() for value in row):
                     yield reader.line_num, *_row(path, reader.line_num, row, column)
     except FileNotFoundError as error:
-        raise CellsError(f"{path}: there is no such file; a list of cells with the header {','.join(COLUMNS)} is needed"
-                         ) from error
+        raise CellsError(
+            f"{path}: there is no such file; a list of cells with the header {','.join(COLUMNS)} is needed"
+        ) from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CellsError(f"{path}: cannot be read as comma-separated text ({error})") from error
 
@@ -68,8 +70,10 @@ def _header(path: Path, names: list[str]) -> dict[str, int]:
     column = {name.strip(): i for i, name in enumerate(names)}
     missing = [name for name in COLUMNS if name not in column]
     if missing:
-        raise CellsError(f"{path}, line 1: no column {', '.join(missing)}; got {', '.join(column) or 'nothing'}; "
-                         f"the header {','.join(COLUMNS)} is needed")
+        raise CellsError(
+            f"{path}, line 1: no column {', '.join(missing)}; got {', '.join(column) or 'nothing'}; "
+            f"the header {','.join(COLUMNS)} is needed"
+        )
     return column
 
 

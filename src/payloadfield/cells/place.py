@@ -45,7 +45,12 @@ class _Placed:
 
 
 def _place(
-    number: int, request: CellRequest, geometry: Geometry, pockets: Pockets, surface: FloatArray, n_present: IntArray,
+    number: int,
+    request: CellRequest,
+    geometry: Geometry,
+    pockets: Pockets,
+    surface: FloatArray,
+    n_present: IntArray,
     seed: int,
 ) -> _Placed:
     listed = request.listed
@@ -82,14 +87,13 @@ def _box(geometry: Geometry) -> str:
     return f"{x:g}, {y:g}, {z:g} um"
 
 
-def _refuse(
-    request: CellRequest, listed: ListedCells, wrong: npt.NDArray[np.bool_], what: str, needed: str
-) -> None:
+def _refuse(request: CellRequest, listed: ListedCells, wrong: npt.NDArray[np.bool_], what: str, needed: str) -> None:
     if not wrong.any():
         return
     first = np.flatnonzero(wrong)[:ROWS_NAMED]
-    named = "; ".join("row {} at x, y, z = {:g}, {:g}, {:g} um".format(listed.rows[i], *listed.positions[i][::-1])
-                      for i in first)
+    named = "; ".join(
+        "row {} at x, y, z = {:g}, {:g}, {:g} um".format(listed.rows[i], *listed.positions[i][::-1]) for i in first
+    )
     more = int(wrong.sum()) - len(first)
     raise CellsError(
         f"{request.name}, {listed.source}: {int(wrong.sum()):,} of {len(listed):,} cells lie {what}: {named}"
@@ -111,18 +115,29 @@ def _sorted_cells(
     on_surface = np.array([request.chosen_place == "surface" for request in requests], bool)[of_request]
     type_index = np.array([names.index(request.type) for request in requests], np.int32)[of_request]
     footprints = make_footprints(geometry, surface, voxel, position, radius, on_surface)
-    return Cells(names, type_index, position, radius, _variation(requests, counts, order, seed),
-                 footprints.start, footprints.voxel, footprints.weight)
+    return Cells(
+        names,
+        type_index,
+        position,
+        radius,
+        _variation(requests, counts, order, seed),
+        footprints.start,
+        footprints.voxel,
+        footprints.weight,
+    )
 
 
-def _variation(requests: Sequence[CellRequest], counts: Sequence[int], order: IntArray, seed: int
-               ) -> dict[str, FloatArray]:
+def _variation(
+    requests: Sequence[CellRequest], counts: Sequence[int], order: IntArray, seed: int
+) -> dict[str, FloatArray]:
     """Factors of each parameter that varies anywhere; 1 for cells of requests in which it does not."""
     parameters = dict.fromkeys(name for request in requests for name in request.variation)
     return {
-        name: np.concatenate([
-            draw_factors(random_stream(seed, i, f"variation of {name}"), n, request.variation.get(name, 0.0))
-            for i, (request, n) in enumerate(zip(requests, counts, strict=True))
-        ])[order]
+        name: np.concatenate(
+            [
+                draw_factors(random_stream(seed, i, f"variation of {name}"), n, request.variation.get(name, 0.0))
+                for i, (request, n) in enumerate(zip(requests, counts, strict=True))
+            ]
+        )[order]
         for name in parameters
     }

@@ -29,9 +29,7 @@ class Candidates:
     volume: float
 
 
-def find_candidates(
-    request: CellRequest, geometry: Geometry, pockets: Pockets, surface: FloatArray
-) -> Candidates:
+def find_candidates(request: CellRequest, geometry: Geometry, pockets: Pockets, surface: FloatArray) -> Candidates:
     """Voxels of the place that a request names.
 
     Cells on a surface or in the medium arrive from the bath: pockets that do not touch it are left out, unless none

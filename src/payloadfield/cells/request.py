@@ -43,8 +43,10 @@ class CellRequest:
             raise CellsError(f"{self.name}: radius {self.radius:g} um; a positive length is needed")
         given = [key for key in ("count", "density", "positions") if getattr(self, key) is not None]
         if len(given) != 1:
-            raise CellsError(f"{self.name}: {' and '.join(given) or 'nothing'} given; exactly one of count, density "
-                             "and a list of positions is needed")
+            raise CellsError(
+                f"{self.name}: {' and '.join(given) or 'nothing'} given; exactly one of count, density "
+                "and a list of positions is needed"
+            )
         if self.count is not None and (self.count != int(self.count) or self.count < 0):
             raise CellsError(f"{self.name}: count {self.count}; a whole number of at least 0 is needed")
         if self.density is not None and not (math.isfinite(self.density) and self.density >= 0):

@@ -91,8 +91,13 @@ def _half_width(scene: Scene, centre: Points, h: float) -> FloatArray:
 
 
 def _stretch(
-    aperture: FloatArray, axis: int, walled: npt.NDArray[np.bool_], true: FloatArray, taken: FloatArray,
-    *, periodic: bool,
+    aperture: FloatArray,
+    axis: int,
+    walled: npt.NDArray[np.bool_],
+    true: FloatArray,
+    taken: FloatArray,
+    *,
+    periodic: bool,
 ) -> None:
     """Multiply the apertures of faces beside cut voxels by (d_j - d_i) / (m_j - m_i)."""
     faces = np.moveaxis(aperture, axis, 0)

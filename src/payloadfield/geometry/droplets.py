@@ -74,8 +74,9 @@ def _search(points: Points, centres: list[Triple], period: Triple) -> FloatArray
 
     shifts = product(*((0.0, -length, length) if math.isfinite(length) else (0.0,) for length in period))
     # Every centre in the first box, and its images around it.
-    own = np.array([[c % p if math.isfinite(p) else c for c, p in zip(centre, period, strict=True)]
-                    for centre in centres])
+    own = np.array(
+        [[c % p if math.isfinite(p) else c for c, p in zip(centre, period, strict=True)] for centre in centres]
+    )
     tree = cKDTree(np.concatenate([own + np.array(shift) for shift in shifts]))
     full = np.broadcast_arrays(*points)
     return np.asarray(tree.query(np.stack(full, axis=-1))[0])

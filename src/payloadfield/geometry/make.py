@@ -72,8 +72,18 @@ def make_geometry(
         is_known = np.abs(draft.surface_distance) <= scene.known
         draft.surface_distance = stairs if scene.has_labels else np.where(is_known, draft.surface_distance, stairs)
     return Geometry(
-        grid, scene.materials, draft.label, draft.open_label, draft.open_fraction, *draft.aperture,
-        wall_area, bath_area, bath_distance, draft.surface_distance, profile, tuple(_warnings(scene, draft)),
+        grid,
+        scene.materials,
+        draft.label,
+        draft.open_label,
+        draft.open_fraction,
+        *draft.aperture,
+        wall_area,
+        bath_area,
+        bath_distance,
+        draft.surface_distance,
+        profile,
+        tuple(_warnings(scene, draft)),
     )
 
 
@@ -81,9 +91,14 @@ def _draft(scene: Scene) -> Draft:
     nz, ny, nx = shape = scene.grid.shape
     both_walls = scene.kinds >= {"bath", "impermeable"}
     draft = Draft(
-        np.empty(shape, np.uint8), np.empty(shape, np.uint8), np.empty(shape, np.uint8), np.empty(shape),
-        (np.empty((nz + 1, ny, nx)), np.empty((nz, ny + 1, nx)), np.empty((nz, ny, nx + 1))), np.empty(shape),
-        np.zeros(shape, np.float32) if both_walls else None, np.zeros(len(scene.layers), bool),
+        np.empty(shape, np.uint8),
+        np.empty(shape, np.uint8),
+        np.empty(shape, np.uint8),
+        np.empty(shape),
+        (np.empty((nz + 1, ny, nx)), np.empty((nz, ny + 1, nx)), np.empty((nz, ny, nx + 1))),
+        np.empty(shape),
+        np.zeros(shape, np.float32) if both_walls else None,
+        np.zeros(len(scene.layers), bool),
     )
     for z0, z1 in slabs(scene.grid):
         _fill(draft, Slab(scene, z0, z1))
@@ -104,7 +119,7 @@ def _fill(draft: Draft, slab: Slab) -> None:
     draft.forced[planes], draft.surface_distance[planes] = slab.forced, slab.surface
     draft.touched |= slab.touched
     draft.open_fraction[planes] = _shares(slab, (0, 1, 2), open_volume)
-    draft.aperture[0][slab.z0:slab.z1 + 1] = _shares(slab, (1, 2), open_area)
+    draft.aperture[0][slab.z0 : slab.z1 + 1] = _shares(slab, (1, 2), open_area)
     draft.aperture[1][planes] = _shares(slab, (0, 2), open_area)
     draft.aperture[2][planes] = _shares(slab, (0, 1), open_area)
     if draft.bath_share is not None and slab.bath is not None:
@@ -116,8 +131,7 @@ def _corners(distance: FloatArray, axes: Sequence[int]) -> list[FloatArray]:
     low, high, every = slice(None, -1), slice(1, None), slice(None)
     around = [(low, low), (low, high), (high, high), (high, low)]
     turns = around if len(axes) == 2 else list(product((low, high), repeat=3))
-    return [distance[tuple(dict(zip(axes, turn, strict=True)).get(axis, every) for axis in range(3))]
-            for turn in turns]
+    return [distance[tuple(dict(zip(axes, turn, strict=True)).get(axis, every) for axis in range(3))] for turn in turns]
 
 
 def _shares(slab: Slab, axes: Sequence[int], share_of_cut: Callable[[FloatArray], FloatArray]) -> FloatArray:

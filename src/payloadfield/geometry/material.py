@@ -33,9 +33,7 @@ class Material:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise GeometryError(
-                f"materials.{self.name}.kind: got {self.kind!r}; one of {', '.join(KINDS)} is needed"
-            )
+            raise GeometryError(f"materials.{self.name}.kind: got {self.kind!r}; one of {', '.join(KINDS)} is needed")
         self._check("relative_diffusivity", upper=math.inf)
         self._check("accessible_fraction", upper=1.0)
         self._check("permeability", upper=math.inf)

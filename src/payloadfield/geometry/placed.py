@@ -123,8 +123,10 @@ class Rotated(_Placed):
     def _back(self, points: Points) -> Points:
         centred = [p - c for p, c in zip(points, self.about, strict=True)]
         turn = rotation_matrix(self.angles)
-        z, y, x = (turn[0, i] * centred[0] + turn[1, i] * centred[1] + turn[2, i] * centred[2] + self.about[i]
-                   for i in range(3))
+        z, y, x = (
+            turn[0, i] * centred[0] + turn[1, i] * centred[1] + turn[2, i] * centred[2] + self.about[i]
+            for i in range(3)
+        )
         return z, y, x
 
 

@@ -89,9 +89,7 @@ def _layer(
         return Layer(None, 0, "labels", shape.material_index(grid, index_of))
     if shape.material not in index_of:
         name = type(shape).__name__.lower()
-        raise GeometryError(
-            f"{name}.material: unknown material {shape.material!r}; known: {', '.join(index_of)}"
-        )
+        raise GeometryError(f"{name}.material: unknown material {shape.material!r}; known: {', '.join(index_of)}")
     index = index_of[shape.material]
     return Layer(fitted(shape, grid), index, materials[index].kind)
 
@@ -114,7 +112,7 @@ class Slab:
 
     def _apply(self, layer: Layer) -> bool:
         if layer.voxels is not None:
-            self._paint(layer.voxels[self.z0:self.z1])
+            self._paint(layer.voxels[self.z0 : self.z1])
             return True
         assert layer.shape is not None
         period = self.scene.grid.period
@@ -169,13 +167,15 @@ class Slab:
     def _corners(self) -> Points:
         # The last corner of a periodic axis is the first one, to the last bit.
         grid = self.scene.grid
-        z, y, x = (np.where(c < length, c, 0.0) if p else c for c, length, p in
-                   zip((grid.corners(a) for a in range(3)), grid.size, grid.periodic, strict=True))
-        return z[self.z0:self.z1 + 1, None, None], y[None, :, None], x[None, None, :]
+        z, y, x = (
+            np.where(c < length, c, 0.0) if p else c
+            for c, length, p in zip((grid.corners(a) for a in range(3)), grid.size, grid.periodic, strict=True)
+        )
+        return z[self.z0 : self.z1 + 1, None, None], y[None, :, None], x[None, None, :]
 
     def _centres(self) -> Points:
         z, y, x = (self.scene.grid.centres(a) for a in range(3))
-        return z[self.z0:self.z1, None, None], y[None, :, None], x[None, None, :]
+        return z[self.z0 : self.z1, None, None], y[None, :, None], x[None, None, :]
 
 
 def _combine(total: FloatArray, distance: FloatArray, *, joins: bool) -> None:

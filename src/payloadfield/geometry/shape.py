@@ -80,7 +80,9 @@ def is_multiple(length: float, unit: float) -> bool:
 
 def does_not_close(name: str, key: str, unit: float, period: Triple) -> list[str]:
     """Sentences on the periodic axes whose length is not a whole number of units."""
-    return [f"{name}: the periodic {axis} size {length:g} um is not a multiple of {key} {unit:g} um, so the pattern "
-            "breaks where the box repeats"
-            for axis, length in zip(AXES, period, strict=True)
-            if math.isfinite(length) and not is_multiple(length, unit)]
+    return [
+        f"{name}: the periodic {axis} size {length:g} um is not a multiple of {key} {unit:g} um, so the pattern "
+        "breaks where the box repeats"
+        for axis, length in zip(AXES, period, strict=True)
+        if math.isfinite(length) and not is_multiple(length, unit)
+    ]

@@ -35,8 +35,11 @@ class Well:
         check_positive("well.diameter", self.diameter)
         if not np.isfinite((*self.centre, self.floor)).all():
             raise GeometryError(f"well: centre {self.centre}, floor {self.floor}; finite lengths are needed")
-        insert = {"insert_diameter": self.insert_diameter, "insert_wall": self.insert_wall,
-                  "insert_gap": self.insert_gap}
+        insert = {
+            "insert_diameter": self.insert_diameter,
+            "insert_wall": self.insert_wall,
+            "insert_gap": self.insert_gap,
+        }
         missing = [name for name, value in insert.items() if value is None]
         if 0 < len(missing) < 3:
             raise GeometryError(f"well.{missing[0]}: is missing; an insert needs {', '.join(insert)}")

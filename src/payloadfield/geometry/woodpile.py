@@ -85,8 +85,9 @@ class Woodpile:
         across_y = self._to_axis(y - self.offset[1], self.offset[1], period[1])
         across_x = self._to_axis(x - self.offset[2], self.offset[2], period[2])
         even, odd = (across_y, across_x) if self.first_direction == "x" else (across_x, across_y)
-        distance = np.minimum(np.hypot(self._to_layer(z, 0, period[0]), even),
-                              np.hypot(self._to_layer(z, 1, period[0]), odd))
+        distance = np.minimum(
+            np.hypot(self._to_layer(z, 0, period[0]), even), np.hypot(self._to_layer(z, 1, period[0]), odd)
+        )
         return distance - self.strand_diameter / 2
 
     def seams(self, period: Triple) -> list[str]:
@@ -96,11 +97,15 @@ class Woodpile:
             found.append("woodpile: strands at these angles do not close on themselves along periodic axes")
         for axis, length in (("y", period[1]), ("x", period[2])):
             if math.isfinite(length) and not is_multiple(length, self.strand_spacing):
-                found.append(f"woodpile: the periodic {axis} size {length:g} um is not a multiple of strand_spacing "
-                             f"{self.strand_spacing:g} um, so one gap between strands is irregular")
+                found.append(
+                    f"woodpile: the periodic {axis} size {length:g} um is not a multiple of strand_spacing "
+                    f"{self.strand_spacing:g} um, so one gap between strands is irregular"
+                )
         if math.isfinite(period[0]) and not self._layers_close(period[0]):
-            found.append(f"woodpile: the periodic z size {period[0]:g} um is not {self._cycle_text()} of layers of "
-                         f"{self.layer_height:g} um, so one gap between layers is irregular")
+            found.append(
+                f"woodpile: the periodic z size {period[0]:g} um is not {self._cycle_text()} of layers of "
+                f"{self.layer_height:g} um, so one gap between layers is irregular"
+            )
         return found
 
     def _layers_close(self, length: float) -> bool:
@@ -117,8 +122,15 @@ class Woodpile:
     def _strands(self) -> Strands:
         crossed = (0.0, 90.0) if self.first_direction == "x" else (90.0, 0.0)
         return Strands(
-            self.strand_diameter, self.flattening * self.strand_diameter, self.lumen_diameter, self.strand_spacing,
-            self.layer_height, self.angles or crossed, self.layer_offsets or (0.0,), self.offset, self.n_layers,
+            self.strand_diameter,
+            self.flattening * self.strand_diameter,
+            self.lumen_diameter,
+            self.strand_spacing,
+            self.layer_height,
+            self.angles or crossed,
+            self.layer_offsets or (0.0,),
+            self.offset,
+            self.n_layers,
         )
 
     def _to_axis(self, across: FloatArray, offset: float, period: float) -> FloatArray:
@@ -128,8 +140,11 @@ class Woodpile:
             return np.abs(np.mod(across, spacing) - spacing / 2)
         # The strands whose axes lie in the box, repeated with the box.
         first = math.ceil((-offset - spacing / 2) / spacing)
-        axes = [spacing / 2 + k * spacing for k in range(first, first + math.floor(period / spacing) + 2)
-                if 0 <= offset + spacing / 2 + k * spacing < period]
+        axes = [
+            spacing / 2 + k * spacing
+            for k in range(first, first + math.floor(period / spacing) + 2)
+            if 0 <= offset + spacing / 2 + k * spacing < period
+        ]
         return _to_nearest(across, axes, period)
 
     def _to_layer(self, z: FloatArray, parity: int, period: float) -> FloatArray:
@@ -154,4 +169,3 @@ def _to_nearest(position: FloatArray, places: list[float], period: float) -> Flo
     for place in places:
         distance = np.minimum(distance, np.abs(nearest_image(position - place, period)))
     return distance
-

@@ -118,10 +118,7 @@ def _neighbours(geometry: Any, voxel: NDArray[np.int64]) -> tuple[NDArray[np.int
 
 def _mobility(geometry: Any, field: str, voxel: NDArray[np.int64]) -> _Floats:
     """Accessible fraction times relative diffusivity of a field in each open voxel, (n,)."""
-    per_material = [
-        m.relative_diffusivity_of(field) * m.accessible_fraction_of(field)
-        for m in geometry.materials
-    ]
+    per_material = [m.relative_diffusivity_of(field) * m.accessible_fraction_of(field) for m in geometry.materials]
     values = np.array(per_material)[geometry.open_label.ravel()[voxel]]
     return values if geometry.accessible_profile is None else values * geometry.accessible_profile.ravel()[voxel]
 
@@ -196,10 +193,7 @@ def _capacities(study: Any, voxel: NDArray[np.int64]) -> tuple[_Floats, NDArray[
     if geometry.accessible_profile is not None:
         volume = volume * geometry.accessible_profile.ravel()[voxel]
     label = geometry.open_label.ravel()[voxel]
-    keys = [
-        tuple(m.accessible_fraction_of(field.name) for m in geometry.materials)
-        for field in study.mechanism.fields
-    ]
+    keys = [tuple(m.accessible_fraction_of(field.name) for m in geometry.materials) for field in study.mechanism.fields]
     rows = list(dict.fromkeys(keys))
     capacity = np.stack([volume * np.array(key)[label] for key in rows])
     return np.ascontiguousarray(capacity), np.array([rows.index(key) for key in keys], np.int64)

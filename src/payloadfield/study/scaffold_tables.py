@@ -171,9 +171,7 @@ AnyShapeTable = (
     | MeshTable
     | CombinedTable
 )
-PartTable = Annotated[
-    Annotated[AnyShapeTable, Field(discriminator="shape")], AfterValidator(_without_material)
-]
+PartTable = Annotated[Annotated[AnyShapeTable, Field(discriminator="shape")], AfterValidator(_without_material)]
 ScaffoldTable = Annotated[
     Annotated[AnyShapeTable | ArrayTable, Field(discriminator="shape")], AfterValidator(_with_material)
 ]

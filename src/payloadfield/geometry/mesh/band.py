@@ -59,7 +59,7 @@ def distances_near(corners: FloatArray, needed: BoolArray) -> npt.NDArray[np.flo
     """
     distance = np.full(needed.shape, np.inf, np.float32)
     pieces = _cut_to_size(_within(corners, needed.shape), needed.shape)
-    blocks = [pieces[start:start + TRIANGLES_AT_ONCE] for start in range(0, len(pieces), TRIANGLES_AT_ONCE)]
+    blocks = [pieces[start : start + TRIANGLES_AT_ONCE] for start in range(0, len(pieces), TRIANGLES_AT_ONCE)]
     with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as threads:
         for points, found in threads.map(lambda block: _look_around(block, needed), blocks):
             np.minimum.at(distance.reshape(-1), points, found)
@@ -172,7 +172,7 @@ def _squared_distance(t: list[FloatArray], z: IntArray, y: IntArray, x: IntArray
     nearest: FloatArray = np.full(len(z), np.inf)
     inside = np.asarray(t[33], bool)
     for k in range(3):
-        az, ay, ax, ez, ey, ex, inverse, mz, my, mx = t[10 * k:10 * k + 10]
+        az, ay, ax, ez, ey, ex, inverse, mz, my, mx = t[10 * k : 10 * k + 10]
         pz, py, px = z - az, y - ay, x - ax
         along = np.clip((pz * ez + py * ey + px * ex) * inverse, 0, 1)
         inside &= pz * mz + py * my + px * mx >= 0

@@ -90,8 +90,10 @@ def _turned_outwards(triangles: Triangles, where: str) -> Triangles:
     a, b, c = np.moveaxis(triangles.corners, 1, 0)
     area = float(np.linalg.norm(np.cross(b - a, c - a), axis=1).sum() / 2)
     if abs(volume) <= SMALLEST_VOLUME * area**1.5:
-        raise GeometryError(f"{where}: encloses no volume ({volume:.3g} um^3 within {area:.3g} um^2 of surface): its "
-                            "walls have no thickness; thicken them")
+        raise GeometryError(
+            f"{where}: encloses no volume ({volume:.3g} um^3 within {area:.3g} um^2 of surface): its "
+            "walls have no thickness; thicken them"
+        )
     return triangles if volume > 0 else Triangles(triangles.vertices, triangles.faces[:, ::-1])
 
 

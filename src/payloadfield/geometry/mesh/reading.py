@@ -45,8 +45,10 @@ def read_mesh(path: str | Path, unit: str, *, repair: bool = False) -> Triangles
         raise GeometryError(f"{where}: unit {unit!r} is unknown; there are: {', '.join(MESH_UNITS)}")
     kind = path.suffix.lower().removeprefix(".")
     if kind not in FORMATS:
-        raise GeometryError(f"{where}: files that end in {path.suffix or 'nothing'!r} are not read; "
-                            f"there are: {', '.join('.' + each for each in FORMATS)}")
+        raise GeometryError(
+            f"{where}: files that end in {path.suffix or 'nothing'!r} are not read; "
+            f"there are: {', '.join('.' + each for each in FORMATS)}"
+        )
     _judge(path, kind, where)
     vertices, faces = _load(path, kind, where)
     _check_numbers(vertices, faces, where)
@@ -97,8 +99,10 @@ def _judge_ply(head: bytes, length: int, where: str) -> None:
         is_count = len(words) == 3 and words[0] == "element"
         # An element takes two bytes at least, in text as in binary.
         if is_count and (not words[2].isdecimal() or 2 * int(words[2]) > length):
-            raise GeometryError(f"{where}: claims {words[2]} elements '{words[1]}', more than its {length:,} bytes "
-                                "can hold; it was cut off, or is no PLY file")
+            raise GeometryError(
+                f"{where}: claims {words[2]} elements '{words[1]}', more than its {length:,} bytes "
+                "can hold; it was cut off, or is no PLY file"
+            )
 
 
 def _judge_3mf(path: Path, length: int, where: str) -> None:
@@ -115,8 +119,9 @@ def _load(path: Path, kind: str, where: str) -> tuple[np.ndarray, np.ndarray]:
     try:
         import trimesh
     except ImportError as error:
-        raise GeometryError(f"{where}: meshes are read by trimesh, which is missing; "
-                            "install it by: pip install 'payloadfield[mesh]'") from error
+        raise GeometryError(
+            f"{where}: meshes are read by trimesh, which is missing; install it by: pip install 'payloadfield[mesh]'"
+        ) from error
     # Its warnings are for those who ask for logs; what matters to a user is in our message.
     logging.getLogger("trimesh").addHandler(logging.NullHandler())
     try:
@@ -134,9 +139,12 @@ def _check_numbers(vertices: np.ndarray, faces: np.ndarray, where: str) -> None:
     if len(faces) > MOST_TRIANGLES:
         raise GeometryError(f"{where}: {len(faces):,} triangles; at most {MOST_TRIANGLES:,} are read: simplify it")
     if faces.min() < 0 or faces.max() >= len(vertices):
-        raise GeometryError(f"{where}: names vertex {max(int(faces.max()), -int(faces.min())):,}, but has "
-                            f"{len(vertices):,}")
+        raise GeometryError(
+            f"{where}: names vertex {max(int(faces.max()), -int(faces.min())):,}, but has {len(vertices):,}"
+        )
     bad = ~np.isfinite(vertices).all(axis=1)
     if bad.any():
-        raise GeometryError(f"{where}: {int(bad.sum()):,} of {len(vertices):,} vertices have coordinates that are not "
-                            f"finite, the first one is number {int(np.argmax(bad))}; export it again")
+        raise GeometryError(
+            f"{where}: {int(bad.sum()):,} of {len(vertices):,} vertices have coordinates that are not "
+            f"finite, the first one is number {int(np.argmax(bad))}; export it again"
+        )

@@ -161,11 +161,17 @@ def _check_extent(triangles: Triangles, grid: VoxelGrid, name: str) -> list[str]
     if extent.max() < TOO_SMALL * grid.spacing:
         raise GeometryError(f"{what}, less than a voxel of {grid.spacing:g} um; check its unit")
     if (high <= 0).any() or (low >= size).any():
-        raise GeometryError(f"{what}, outside the grid, which reaches from (0, 0, 0) to {describe_place(size)}; "
-                            "translate it, or check its unit")
+        raise GeometryError(
+            f"{what}, outside the grid, which reaches from (0, 0, 0) to {describe_place(size)}; "
+            "translate it, or check its unit"
+        )
     slack = 1e-3 * grid.spacing
-    beyond = [side for axis, n in enumerate(AXES) for side, is_beyond in
-              ((f"{n}_low", low[axis] < -slack), (f"{n}_high", high[axis] > size[axis] + slack)) if is_beyond]
+    beyond = [
+        side
+        for axis, n in enumerate(AXES)
+        for side, is_beyond in ((f"{n}_low", low[axis] < -slack), (f"{n}_high", high[axis] > size[axis] + slack))
+        if is_beyond
+    ]
     return [f"{what}, beyond the grid at {', '.join(beyond)}; what lies there is left out"] if beyond else []
 
 
@@ -178,8 +184,10 @@ def _overlaps(lines: Crossings, h: float, name: str, n_v: int) -> list[str]:
     at = odd[0]
     i, j = divmod(int(lines.line[at]), n_v)
     place = describe_place(np.array([i, j, float(lines.place[at])]) * h)
-    return [f"{name}: intersects itself, or bodies overlap, on {len(np.unique(lines.line[odd])):,} of "
-            f"{len(np.unique(lines.line)):,} lines through it, such as near {place}; such places count as filled"]
+    return [
+        f"{name}: intersects itself, or bodies overlap, on {len(np.unique(lines.line[odd])):,} of "
+        f"{len(np.unique(lines.line)):,} lines through it, such as near {place}; such places count as filled"
+    ]
 
 
 def _lost_walls(
@@ -206,10 +214,15 @@ def _lost_walls(
     if not lost or lost <= TOLD_SHARE * n_walls:
         return []
     thinnest = float(np.quantile(np.concatenate(thickness), 0.1)) * grid.spacing
-    advice = (f"the thinnest are about {thinnest:.3g} um; take voxels of {thinnest / 2:.2g} um or less"
-              if thinnest > 1e-3 * grid.spacing else "they have no thickness; thicken them")
-    message = (f"{name}: {lost:,} of {n_walls:,} walls met by lines through the grid are thinner than a voxel of "
-               f"{grid.spacing:g} um and would be lost; {advice}")
+    advice = (
+        f"the thinnest are about {thinnest:.3g} um; take voxels of {thinnest / 2:.2g} um or less"
+        if thinnest > 1e-3 * grid.spacing
+        else "they have no thickness; thicken them"
+    )
+    message = (
+        f"{name}: {lost:,} of {n_walls:,} walls met by lines through the grid are thinner than a voxel of "
+        f"{grid.spacing:g} um and would be lost; {advice}"
+    )
     if lost > REFUSED_SHARE * n_walls:
         raise GeometryError(message)
     return [message]

@@ -61,8 +61,9 @@ def make_triangles(vertices: FloatArray, faces: IntArray) -> Triangles:
     low = vertices.min(axis=0)
     step = max(float((vertices.max(axis=0) - low).max()) / MERGE_STEPS, np.finfo(float).tiny)
     key = np.rint((vertices - low) / step).astype(np.int64)
-    _, first, number = np.unique((key[:, 0] << 42) | (key[:, 1] << 21) | key[:, 2], return_index=True,
-                                 return_inverse=True)
+    _, first, number = np.unique(
+        (key[:, 0] << 42) | (key[:, 1] << 21) | key[:, 2], return_index=True, return_inverse=True
+    )
     joined = number.reshape(-1)[faces]
     a, b, c = joined.T
     return Triangles(vertices[first], joined[(a != b) & (b != c) & (c != a)])
