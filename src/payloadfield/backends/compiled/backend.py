@@ -16,7 +16,7 @@ from payloadfield.backends.compiled.cycle import make_conjugate_gradients
 from payloadfield.backends.compiled.levels import make_levels
 from payloadfield.backends.plan import Plan
 
-VOXELS_PER_THREAD = 60_000
+VOXELS_PER_THREAD = 120_000
 """Below this many open voxels for each thread, barriers cost more than they save."""
 
 
