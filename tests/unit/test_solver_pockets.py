@@ -5,6 +5,7 @@ import textwrap
 import numpy as np
 import pytest
 
+from payloadfield.errors import StudyError
 from payloadfield.solver import Simulation
 from payloadfield.solver.discretisation import find_idle_pockets
 from payloadfield.study import load_study
@@ -58,3 +59,30 @@ def test_a_closed_pocket_is_left_out_only_where_nothing_is_produced(tmp_path, ra
     else:
         assert inside == pytest.approx(rate * 1000.0, rel=1e-4)
         assert inside.mean() == pytest.approx(rate * 1000.0, rel=1e-12)
+
+
+@pytest.mark.parametrize("other", ["1e-3 um/s", "2e-3 um/s"])
+def test_bath_materials_of_unlike_permeability_are_refused(tmp_path, other):
+    (tmp_path / "made.toml").write_text(textwrap.dedent(MECHANISM).replace("RATE", "1e-3"))
+    walls = [("one", "0 um", "20 um"), ("two", "60 um", "80 um")]
+    study = load_study(
+        {
+            "title": "two walls",
+            "duration": "1000 s",
+            "mechanism": str(tmp_path / "made.toml"),
+            "grid": {"size": ["40 um", "40 um", "80 um"], "voxel": "10 um"},
+            "materials": {
+                name: {"kind": "bath", "permeability": {"a": value}}
+                for name, value in (("one", "1e-3 um/s"), ("two", other))
+            },
+            "scaffold": [
+                {"shape": "box", "low": ["0 um", "0 um", low], "high": ["40 um", "40 um", high], "material": name}
+                for name, low, high in walls
+            ],
+        }
+    )
+    if other == "1e-3 um/s":
+        Simulation(study, "numpy")
+    else:
+        with pytest.raises(StudyError, match=r"one 0\.001 um/s, two 0\.002 um/s"):
+            Simulation(study, "numpy")

@@ -220,10 +220,21 @@ def _bath_conductance(study: Any, field: int, voxel: NDArray[np.int64], mobility
     total = _film(area.ravel()[voxel], 0.5 * h, kappa, side_permeability)
     wall = geometry.bath_area.ravel()[voxel]
     if wall.any():
-        name = study.mechanism.fields[field].name
-        films = [m.permeability_of(name) for m in geometry.materials if m.kind == "bath"]
-        total = total + _film(wall, geometry.bath_distance.ravel()[voxel], kappa, min(films, default=np.inf))
+        permeability = _bath_wall_permeability(geometry.materials, study.mechanism.fields[field].name)
+        total = total + _film(wall, geometry.bath_distance.ravel()[voxel], kappa, permeability)
     return total
+
+
+def _bath_wall_permeability(materials: Any, field: str) -> float:
+    """Permeability of the walls of bath materials [um/s]; a geometry does not tell the walls of two of them apart."""
+    films = {m.name: m.permeability_of(field) for m in materials if m.kind == "bath"}
+    if len(set(films.values())) > 1:
+        found = ", ".join(f"{name} {value:g} um/s" for name, value in films.items())
+        raise StudyError(
+            f"materials: the bath materials of the scaffold differ in their permeability for {field} ({found}); "
+            "give them the same, or use one bath material"
+        )
+    return next(iter(films.values()))
 
 
 def _film(area: _Floats, distance: _Floats | float, kappa: _Floats, permeability: float) -> _Floats:
