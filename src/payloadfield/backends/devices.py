@@ -9,6 +9,11 @@ from typing import Any
 from payloadfield.backends.registry import BACKENDS
 
 
+def count_usable_cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def find_devices() -> dict[str, Any]:
     """Cores, memory [bytes] and, for every backend, whether it is usable here and why."""
     import psutil
@@ -16,7 +21,7 @@ def find_devices() -> dict[str, Any]:
     memory = psutil.virtual_memory()
     return {
         "cores": os.cpu_count() or 1,
-        "cores_usable": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "cores_usable": count_usable_cores(),
         "memory_total": memory.total,
         "memory_free": memory.available,
         "backends": [_describe_numpy(), _describe_numba(), _describe_cupy()],

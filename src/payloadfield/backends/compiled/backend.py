@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +13,7 @@ from payloadfield.backends.base import MAX_ITERATIONS, Backend, Floats, SolveRep
 from payloadfield.backends.compiled import blocks, rows
 from payloadfield.backends.compiled.cycle import make_conjugate_gradients
 from payloadfield.backends.compiled.levels import make_levels
+from payloadfield.backends.devices import count_usable_cores
 from payloadfield.backends.plan import Plan
 
 VOXELS_PER_THREAD = 120_000
@@ -22,9 +22,8 @@ VOXELS_PER_THREAD = 120_000
 
 def choose_threads(n_open: int, asked: int | None) -> int:
     """Threads for a problem: as asked, else as many as have enough voxels each."""
-    available = len(os.sched_getaffinity(0))
     most = int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
-    available = min(available, most)
+    available = min(count_usable_cores(), most)
     wanted = asked if asked is not None else n_open // VOXELS_PER_THREAD
     return max(1, min(wanted, available))
 
