@@ -6,12 +6,8 @@ import os
 from importlib.util import find_spec
 from typing import Any
 
+from payloadfield.backends.cores import count_usable_cores
 from payloadfield.backends.registry import BACKENDS
-
-
-def count_usable_cores() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def find_devices() -> dict[str, Any]:

@@ -207,8 +207,9 @@ class Simulation:
             reason = f"{self._describe_fault(dt, worst)} is not a finite number"
         return SolverError(
             f"the integration stopped at t = {self.time / 3600:.6g} h: {reason}, however short the step "
-            f"(down to {self.controller.proposal:.3g} s). The state at that time is kept. Look for a rate "
-            "constant, concentration or volume that is far off, or a rate law that leaves its range (`payloadfield check`)."
+            f"(down to {self.controller.proposal:.3g} s). The state at that time is kept. Look for a "
+            "rate constant, concentration or volume that is far off (`payloadfield check`), or a rate law that leaves "
+            "its range."
         )
 
     def _too_many_steps(self, end: float) -> SolverError:

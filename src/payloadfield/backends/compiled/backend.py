@@ -13,7 +13,7 @@ from payloadfield.backends.base import MAX_ITERATIONS, Backend, Floats, SolveRep
 from payloadfield.backends.compiled import blocks, rows
 from payloadfield.backends.compiled.cycle import make_conjugate_gradients
 from payloadfield.backends.compiled.levels import make_levels
-from payloadfield.backends.devices import count_usable_cores
+from payloadfield.backends.cores import count_usable_cores
 from payloadfield.backends.plan import Plan
 
 VOXELS_PER_THREAD = 120_000
