@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 #: What decides no number, and so may change before a run goes on: words, where to compute, and how long at most.
 FREE = frozenset(
     {
-        *("title", "sources", "effective", "warnings", "geometry.warnings"),
+        *("title", "variant", "sources", "effective", "warnings", "geometry.warnings"),
         *("solver.backend", "solver.max_steps", "output.checkpoint_every"),
     }
 )

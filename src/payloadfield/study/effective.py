@@ -15,8 +15,19 @@ from payloadfield.study.schema import StudyTable
 from payloadfield.study.study import OutputSettings
 
 _ORDER = (
-    *("title", "duration", "seed", "mechanism", "agent", "grid", "boundary", "bath", "scaffold", "cells", "schedule"),
-    *("design", "initial", "solver", "output", "parameters", "agents", "cell_types", "materials", "protease"),
+    *("title", "variant", "duration", "seed", "mechanism", "agent", "grid", "boundary", "bath", "scaffold", "cells"),
+    *(
+        "schedule",
+        "design",
+        "initial",
+        "solver",
+        "output",
+        "parameters",
+        "agents",
+        "cell_types",
+        "materials",
+        "protease",
+    ),
 )
 
 

@@ -12,7 +12,7 @@ from payloadfield.study.overrides import Path
 from payloadfield.study.problems import Problems, did_you_mean, join_path
 from payloadfield.units import parse_quantity, split_quantity
 
-ORIGINS = ("library", "study", "--set", "mechanism", "default")
+ORIGINS = ("library", "study", "--set", "design", "mechanism", "default")
 _KEYS = ("value", "unit", "low", "high", "grade", "citation", "doi", "note", "key", "origin")
 
 
@@ -35,15 +35,20 @@ class Leaf:
 
 
 class LeafReader:
-    """Reads the values of a study; knows which of them `--set` changed."""
+    """Reads the values of a study; knows which of them `--set` or a design changed."""
 
-    def __init__(self, problems: Problems, overridden: frozenset[Path]) -> None:
+    def __init__(
+        self, problems: Problems, overridden: frozenset[Path], designed: frozenset[Path] = frozenset()
+    ) -> None:
         self.problems = problems
-        self._overridden = overridden
+        self._changed = {"design": designed, "--set": overridden}
 
     def origin(self, path: Path) -> str:
-        """Whether a key was set in the file or by --set."""
-        return "--set" if any(path[: len(each)] == each for each in self._overridden) else "study"
+        """Whether a key was set in the file, by a design or by --set."""
+        for origin, changed in self._changed.items():
+            if any(path[: len(each)] == each for each in changed):
+                return origin
+        return "study"
 
     def read(self, given: Any, unit: str, path: Path) -> Leaf | None:
         """A value to be used in `unit`; None, and a problem noted, where it cannot be read."""
@@ -70,7 +75,7 @@ class LeafReader:
 def _plain(given: Any, unit: str, where: str, key: str, origin: str) -> Leaf:
     """A value without a source: what the study says is assumed."""
     value, own_unit = split_quantity(given, unit, where)
-    note = "[A] given by --set" if origin == "--set" else "[A] given in the study"
+    note = {"--set": "[A] given by --set", "design": "[A] given by the design"}.get(origin, "[A] given in the study")
     return Leaf(Quantity(value, own_unit, None, None, "assumed", "none (set in this study)", "", note, key), origin)
 
 

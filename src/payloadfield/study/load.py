@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from payloadfield.study.effective import Resolved, make_effective
 from payloadfield.study.leaves import LeafReader
 from payloadfield.study.lookup import AGENT, CELL_TYPE, PROTEASE, Lookup, read_given
 from payloadfield.study.merge import Merged, Merger
-from payloadfield.study.overrides import apply_overrides
+from payloadfield.study.overrides import Path as KeyPath
+from payloadfield.study.overrides import apply_changes, apply_overrides
 from payloadfield.study.problems import Problems
 from payloadfield.study.reading import StudyText, is_file, read_study
 from payloadfield.study.resolve_agent import find_agent
@@ -43,6 +45,7 @@ from payloadfield.study.resolve_state import (
 )
 from payloadfield.study.schema import StudyTable
 from payloadfield.study.settings import setting_sources
+from payloadfield.study.shared_space import refuse_other_space
 from payloadfield.study.study import Event, FloatArray, OutputSettings, SolverSettings, Study
 from payloadfield.study.validate import validate
 
@@ -57,13 +60,37 @@ def load_study(study: str | Path | Mapping[str, Any], overrides: Sequence[str] =
     Raises StudyError (or MechanismError, for the mechanism) that names the file and the key of everything wrong.
     """
     text = read_study(study)
-    library = load_library()
-    overridden = apply_overrides(text.raw, overrides, library)
+    overridden = apply_overrides(text.raw, overrides, load_library())
+    return _load(text, overridden)
+
+
+def load_variant(
+    text: StudyText, overrides: Sequence[str], name: str, changes: Mapping[str, Any], base: Study | None
+) -> Study:
+    """One design of a study: the tables of `text` with the overrides and then the changes (dotted key -> value).
+
+    base: another design of the same study, whose geometry and cells this one shares.
+    Raises StudyError as `load_study` does, and where the changes need another geometry or other cells.
+    """
+    library, raw = load_library(), deepcopy(text.raw)
+    overridden = apply_overrides(raw, overrides, library)
+    file = f"{text.file}, design {name!r}"
+    designed = apply_changes(raw, changes, library, file)
+    raw["variant"] = name
+    return _load(StudyText(raw, file, text.folder), overridden, designed, base)
+
+
+def _load(
+    text: StudyText,
+    overridden: frozenset[KeyPath],
+    designed: frozenset[KeyPath] = frozenset(),
+    base: Study | None = None,
+) -> Study:
     table = validate(text.raw, text.file)
     problems = Problems(text.file)
     name, mechanism = _load_mechanism(table.mechanism, text)
-    merger = Merger(library, LeafReader(problems, overridden), _units_of_mechanism(mechanism))
-    return _Loading(text, table, name, mechanism, merger).resolve()
+    merger = Merger(load_library(), LeafReader(problems, overridden, designed), _units_of_mechanism(mechanism))
+    return _Loading(text, table, name, mechanism, merger, base).resolve()
 
 
 def _load_mechanism(name: str, text: StudyText) -> tuple[str, Mechanism]:
@@ -118,9 +145,10 @@ class _Loading:
     """One study on its way from tables to a `Study`."""
 
     def __init__(
-        self, text: StudyText, table: StudyTable, mechanism_name: str, mechanism: Mechanism, merger: Merger
-    ) -> None:
-        self.text, self.table, self.mechanism_name = text, table, mechanism_name
+        self, text: StudyText, table: StudyTable, mechanism_name: str, mechanism: Mechanism, merger: Merger,
+        base: Study | None = None,
+    ) -> None:  # fmt: skip
+        self.text, self.table, self.mechanism_name, self.base = text, table, mechanism_name, base
         self.mechanism, self.merger, self.problems = mechanism, merger, merger.problems
         given = read_given(table.parameters, mechanism.parameters, merger.reader)
         protease = merger.merge_single("protease", "protease", DEFAULT_PROTEASE, table.protease)
@@ -132,7 +160,7 @@ class _Loading:
         """The study.  Numbers first, so that a wrong one is refused before the geometry is built."""
         numbers = self._numbers()
         self.problems.raise_any()
-        space = self._space(numbers)
+        space = self._space(numbers) if self.base is None else self._shared_space(numbers, self.base)
         study = self._study(numbers, space)
         self.problems.raise_any()
         return study
@@ -176,6 +204,12 @@ class _Loading:
         self.problems.raise_any()
         return _Space(grid, geometry, pockets, cells)
 
+    def _shared_space(self, numbers: _Numbers, base: Study) -> _Space:
+        """Geometry and cells of another design of the same study."""
+        refuse_other_space(base.effective, self._effective(numbers), self.problems)
+        self.problems.raise_any()
+        return _Space(base.geometry.grid, base.geometry, base.pockets, base.cells)
+
     def _study(self, numbers: _Numbers, space: _Space) -> Study:
         table, mechanism, problems = self.table, self.mechanism, self.problems
         effective = self._effective(numbers)
@@ -183,6 +217,7 @@ class _Loading:
         values = all_values(mechanism, numbers.parameters, of_cell)
         return Study(
             title=table.title,
+            variant=table.variant,
             duration=table.duration,
             seed=table.seed,
             mechanism=mechanism,
@@ -219,10 +254,12 @@ class _Loading:
         yield from self.resolver.warnings()
         yield from self._unlikely(space)
         if self.table.design:
-            yield f"design: {len(self.table.design)} variants are kept, but not run by this version; use --set for each"
+            yield f"design: {len(self.table.design)} listed; `run` solves the study without them, `compare` each of them"
         sources = self.lookup.sources
         inputs = count_grades(source.grade for source in sources)
-        own = count_grades(source.grade for source in sources if source.origin in ("study", "--set"))["assumed"]
+        own = count_grades(source.grade for source in sources if source.origin in ("study", "design", "--set"))[
+            "assumed"
+        ]
         if inputs["assumed"]:
             shown = f"{inputs['assumed']} of {sum(inputs.values())} inputs are assumed"
             yield f"{shown}, {own} of them set in the study without a source"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from payloadfield.errors import StudyError
@@ -32,6 +32,21 @@ def apply_overrides(raw: dict[str, Any], overrides: Sequence[str], library: Libr
             raise StudyError(f"--set {text}: key=value is needed, such as solver.rtol=1e-3")
         path = split_path(key.strip(), raw, library)
         _write(raw, path, _value(value.strip()), f"--set {text}")
+        paths.append(path)
+    return frozenset(paths)
+
+
+def apply_changes(raw: dict[str, Any], changes: Mapping[str, Any], library: Library, where: str) -> frozenset[Path]:
+    """Write values into the tables in place, by dotted key; the paths that were set.
+
+    where: how messages refer to the changes.  Raises StudyError for a path through something that is no table.
+    """
+    paths = []
+    for key, value in changes.items():
+        path = split_path(key.strip(), raw, library)
+        if not path:
+            raise StudyError(f"{where}: got an empty key; a dotted key such as agents.T-DXd.DAR is needed")
+        _write(raw, path, value, f"{where}, {key}")
         paths.append(path)
     return frozenset(paths)
 

@@ -95,9 +95,9 @@ class EventTable(Table):
 
 
 class DesignTable(Table):
-    """[[design]]: a variant to compare."""
+    """[[design]]: a variant to compare, and the values that it sets, by dotted key."""
 
-    name: StrictStr
+    name: Title
     set: dict[str, Any] = {}
 
 
@@ -141,6 +141,7 @@ class StudyTable(Table):
     """The whole file."""
 
     title: Title = "untitled"
+    variant: Title | Literal[""] = ""
     duration: Duration
     seed: Annotated[StrictInt, Field(ge=0, lt=2**63)] = 0
     mechanism: FileName = "adc"

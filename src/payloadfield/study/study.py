@@ -24,7 +24,8 @@ class Source:
 
     key: place in the study, such as "agents.T-DXd.linker.k_dec".  value: in `unit`.
     grade: as in the library, with "(recalled, not re-read)" where that is so; "scale" for what only sets the
-    error norm; "setting" for a choice of the study.  origin: "library", "study", "--set", "mechanism" or "default".
+    error norm; "setting" for a choice of the study.  origin: "library", "study", "--set", "design",
+    "mechanism" or "default".
     """
 
     key: str
@@ -102,6 +103,7 @@ class Study:
     initial_fields, initial_bath: per field [nM].  initial_states: (n_state, n_cell) [molecules].
     typical_fields [nM], typical_states [molecules]: sizes for the error norm, NaN where the solver is to find them.
     sources: where each number comes from.  effective: the study as a table that loads to this study again.
+    variant: name of the design that this is, where it is one.
     """
 
     title: str
@@ -127,6 +129,7 @@ class Study:
     sources: tuple[Source, ...] = ()
     effective: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    variant: str = ""
 
     def __repr__(self) -> str:
         nz, ny, nx = self.geometry.grid.shape
