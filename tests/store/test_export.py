@@ -10,7 +10,7 @@ import pytest
 from payloadfield.errors import RunError
 from payloadfield.store.export import export_run
 from payloadfield.store.reader import open_run
-from payloadfield.store.toml_text import dump_toml
+from payloadfield.toml_text import dump_toml
 
 
 def test_csv_has_units_in_its_header_and_every_digit(finished, tmp_path):

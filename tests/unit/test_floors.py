@@ -11,7 +11,7 @@ PACKAGE = "payloadfield"
 
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),
-    frozenset({"units", "resources"}),
+    frozenset({"units", "resources", "toml_text"}),
     frozenset({"mechanism", "geometry", "library"}),
     frozenset({"cells"}),
     frozenset({"study"}),

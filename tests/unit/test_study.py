@@ -298,7 +298,7 @@ def same(first: Study, second: Study) -> None:
     ],
 )  # fmt: skip
 def test_the_effective_study_loads_to_the_same_study(changes: dict[str, Any]) -> None:
-    from payloadfield.store.toml_text import dump_toml
+    from payloadfield.toml_text import dump_toml
 
     first = load("cell_types.SK-BR-3.receptors=2e5", **changes)
     second = load_study(tomllib.loads(dump_toml(first.effective)))

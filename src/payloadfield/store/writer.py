@@ -29,8 +29,8 @@ from payloadfield.store.series import rebuild_series
 from payloadfield.store.snapshot import Snapshot, read_snapshot, snapshot_bytes, write_image_header
 from payloadfield.store.step_log import StepLog, finite
 from payloadfield.store.table import Table
-from payloadfield.store.toml_text import dump_toml
 from payloadfield.study.effective import tables_with_files
+from payloadfield.toml_text import dump_toml
 
 if TYPE_CHECKING:
     from payloadfield.study import Study

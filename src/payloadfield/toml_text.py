@@ -1,4 +1,4 @@
-"""TOML text of a dictionary, for the effective study (the standard library reads TOML but does not write it)."""
+"""TOML text of a dictionary (the standard library reads TOML but does not write it)."""
 
 from __future__ import annotations
 
