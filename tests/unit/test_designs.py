@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from payloadfield.errors import StudyError
-from payloadfield.study import load_designs, load_study, make_variants
+from payloadfield.study import load_designs, load_study, make_variants, read_variants
 
 STUDY = {
     "duration": "1 h",
@@ -130,3 +130,11 @@ def test_troubles_of_all_designs_are_told_at_once():
 def test_a_design_needs_a_printable_name(name):
     with pytest.raises(StudyError, match=r"design\[0\].name"):
         load_designs(with_designs({"name": name}))
+
+
+def test_scenarios_and_designs_are_read_by_name():
+    tables = {**copy.deepcopy(STUDY), "scenario": [{"name": "HER2-low", "set": {"cell_types.SK-BR-3.receptors": 2e4}}]}
+    found = read_variants(tables)
+    assert list(found["design"]) == ["GGFG", "cut outside", "DAR 4"]
+    assert found["scenario"] == {"HER2-low": {"cell_types.SK-BR-3.receptors": 2e4}}
+    assert read_variants({k: v for k, v in STUDY.items() if k != "design"})["design"] == {"as given": {}}

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from payloadfield.library import load_library
-from payloadfield.study.load import load_study, load_variant
+from payloadfield.study.load import load_variant
 from payloadfield.study.overrides import apply_overrides
 from payloadfield.study.problems import Problems
-from payloadfield.study.reading import StudyText, read_study
+from payloadfield.study.reading import read_study
 from payloadfield.study.schema import DesignTable
 from payloadfield.study.study import Study
 from payloadfield.study.validate import validate
 
 AS_GIVEN = "as given"
-"""Name of the one design of a study without [[design]]."""
+"""Name of the one design, or scenario, of a study that lists none."""
+
+Changes = Mapping[str, Any]
+"""Values to set, by dotted key."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Design:
     """
 
     name: str
-    changes: Mapping[str, Any]
+    changes: Changes
     study: Study
 
 
@@ -42,26 +44,36 @@ def load_designs(study: str | Path | Mapping[str, Any], overrides: Sequence[str]
     Raises StudyError that names everything wrong in any of them: a name given twice, unknown keys, values that do not
     fit, and changes to the geometry or the cells.
     """
+    return make_variants(study, read_variants(study, overrides)["design"], overrides)
+
+
+def read_variants(
+    study: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()
+) -> dict[str, dict[str, Changes]]:
+    """What a study lists under "design" and "scenario": name -> values to set; `AS_GIVEN`, which sets none, if nothing.
+
+    Raises StudyError for a study that does not fit the schema, and for a name given twice.
+    """
     text = read_study(study)
-    tables = _designs_of(text, overrides)
-    if not tables:
-        return (Design(AS_GIVEN, {}, load_study(study, overrides)),)
-    return _make(text, {each.name: each.set for each in tables}, overrides)
+    apply_overrides(text.raw, overrides, load_library())
+    table, problems = validate(text.raw, text.file), Problems(text.file)
+    found = {"design": _by_name(table.design, "design", problems)}
+    found["scenario"] = _by_name(table.scenario, "scenario", problems)
+    problems.raise_any()
+    return {kind: each or {AS_GIVEN: {}} for kind, each in found.items()}
 
 
 def make_variants(
-    study: str | Path | Mapping[str, Any], variants: Mapping[str, Mapping[str, Any]], overrides: Sequence[str] = ()
+    study: str | Path | Mapping[str, Any], variants: Mapping[str, Changes], overrides: Sequence[str] = ()
 ) -> tuple[Design, ...]:
-    """A study once for each variant, name -> (dotted key -> value), instead of the designs that it may list itself.
+    """A study once for each variant, name -> values to set, instead of the designs that it may list itself.
 
     Raises StudyError as `load_designs` does.
     """
-    return _make(read_study(study), variants, overrides)
-
-
-def _make(text: StudyText, variants: Mapping[str, Mapping[str, Any]], overrides: Sequence[str]) -> tuple[Design, ...]:
-    text.raw.pop("design", None)
-    problems, made, base = Problems(text.file), [], None
+    text = read_study(study)
+    for kind in ("design", "scenario"):
+        text.raw.pop(kind, None)
+    problems, made, base = Problems(text.file), list[Design](), None
     for name, changes in variants.items():
         with problems.noting():
             resolved = load_variant(text, overrides, name, changes, base)
@@ -71,15 +83,10 @@ def _make(text: StudyText, variants: Mapping[str, Mapping[str, Any]], overrides:
     return tuple(made)
 
 
-def _designs_of(text: StudyText, overrides: Sequence[str]) -> list[DesignTable]:
-    """The [[design]] tables; no name twice."""
-    raw = deepcopy(text.raw)
-    apply_overrides(raw, overrides, load_library())
-    tables = validate(raw, text.file).design
-    problems, seen = Problems(text.file), set[str]()
+def _by_name(tables: Sequence[DesignTable], kind: str, problems: Problems) -> dict[str, Changes]:
+    found: dict[str, Changes] = {}
     for index, each in enumerate(tables):
-        if each.name in seen:
-            problems.add(f"design[{index}].name", f"got {each.name!r} a second time; each design needs its own name")
-        seen.add(each.name)
-    problems.raise_any()
-    return tables
+        if each.name in found:
+            problems.add(f"{kind}[{index}].name", f"got {each.name!r} a second time; each {kind} needs its own name")
+        found[each.name] = each.set
+    return found

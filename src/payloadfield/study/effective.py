@@ -14,21 +14,9 @@ from payloadfield.study.merge import Merged
 from payloadfield.study.schema import StudyTable
 from payloadfield.study.study import OutputSettings
 
-_ORDER = (
-    *("title", "variant", "duration", "seed", "mechanism", "agent", "grid", "boundary", "bath", "scaffold", "cells"),
-    *(
-        "schedule",
-        "design",
-        "initial",
-        "solver",
-        "output",
-        "parameters",
-        "agents",
-        "cell_types",
-        "materials",
-        "protease",
-    ),
-)
+_WHAT = ("title", "variant", "duration", "seed", "mechanism", "agent", "grid", "boundary", "bath", "scaffold", "cells")
+_HOW = ("schedule", "design", "scenario", "initial", "solver", "output")
+_ORDER = (*_WHAT, *_HOW, "parameters", "agents", "cell_types", "materials", "protease")
 
 
 @dataclass(frozen=True)

@@ -254,7 +254,7 @@ class _Loading:
         yield from self.resolver.warnings()
         yield from self._unlikely(space)
         if self.table.design:
-            yield f"design: {len(self.table.design)} listed; `run` solves the study without them, `compare` each of them"
+            yield f"design: {len(self.table.design)} listed; `run` solves the study without them, `compare` each"
         sources = self.lookup.sources
         inputs = count_grades(source.grade for source in sources)
         own = count_grades(source.grade for source in sources if source.origin in ("study", "design", "--set"))[

@@ -95,7 +95,7 @@ class EventTable(Table):
 
 
 class DesignTable(Table):
-    """[[design]]: a variant to compare, and the values that it sets, by dotted key."""
+    """[[design]], [[scenario]]: a variant of the study, and the values that it sets, by dotted key."""
 
     name: Title
     set: dict[str, Any] = {}
@@ -153,6 +153,7 @@ class StudyTable(Table):
     cells: list[CellsTable] = []
     schedule: list[EventTable] = []
     design: list[DesignTable] = []
+    scenario: list[DesignTable] = []
     agents: dict[str, dict[str, Any]] = {}
     cell_types: dict[str, dict[str, Any]] = {}
     materials: dict[str, dict[str, Any]] = {}
@@ -172,6 +173,7 @@ TABLES: dict[tuple[str, ...], type[BaseModel]] = {
     ("cells",): CellsTable,
     ("schedule",): EventTable,
     ("design",): DesignTable,
+    ("scenario",): DesignTable,
     ("solver",): SolverTable,
     ("output",): OutputTable,
     ("initial",): InitialTable,
