@@ -1,5 +1,6 @@
 """The cells of a study: where they are, how large, and which voxels each one touches."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ class Cells:
     entry_start: (n_cells + 1,)
     entry_voxel: (n_entries,) flat index in the grid
     entry_weight: (n_entries,) share of the cell in that voxel; those of a cell add up to 1 [1]
+    period: lengths along z, y, x after which the grid repeats; infinite where it does not [um]
     """
 
     type_names: tuple[str, ...]
@@ -31,6 +33,7 @@ class Cells:
     entry_start: npt.NDArray[np.int64]
     entry_voxel: npt.NDArray[np.int64]
     entry_weight: FloatArray
+    period: tuple[float, float, float] = (math.inf, math.inf, math.inf)
 
     @property
     def n_cells(self) -> int:

@@ -22,11 +22,13 @@ class ListedCells:
     positions: (n, 3) z, y, x [um]
     rows: (n,) line numbers in the source
     source: name of the file
+    radii: (n,) of each cell, or None for that of its type [um]
     """
 
     positions: FloatArray
     rows: npt.NDArray[np.int64]
     source: str
+    radii: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.positions)

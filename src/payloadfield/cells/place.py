@@ -42,6 +42,7 @@ def place_cells(requests: Sequence[CellRequest], geometry: Geometry, pockets: Po
 class _Placed:
     voxel: IntArray
     position: FloatArray
+    radius: FloatArray
 
 
 def _place(
@@ -57,11 +58,13 @@ def _place(
     if listed is not None:
         voxel = _find_voxels(request, listed, geometry)
         np.add.at(n_present, voxel, 1)
-        return _Placed(voxel, _wrapped(listed.positions, geometry))
+        radius = np.full(len(voxel), request.radius) if listed.radii is None else np.asarray(listed.radii, float)
+        return _Placed(voxel, _wrapped(listed.positions, geometry), radius)
     candidates = find_candidates(request, geometry, pockets, surface)
     n_cells = request.count if request.count is not None else round((request.density or 0) * candidates.volume)
     voxel = draw_voxels(random_stream(seed, number, "voxel"), request, candidates, int(n_cells), n_present)
-    return _Placed(voxel, draw_positions(random_stream(seed, number, "position"), geometry, voxel))
+    position = draw_positions(random_stream(seed, number, "position"), geometry, voxel)
+    return _Placed(voxel, position, np.full(len(voxel), request.radius))
 
 
 def _wrapped(position: FloatArray, geometry: Geometry) -> FloatArray:
@@ -109,9 +112,9 @@ def _sorted_cells(
     of_request = np.repeat(np.arange(len(requests)), counts)
     voxel = np.concatenate([np.zeros(0, np.int64), *(p.voxel for p in placed)])
     position = np.concatenate([np.zeros((0, 3)), *(p.position for p in placed)])
+    radius = np.concatenate([np.zeros(0), *(p.radius for p in placed)])
     order = np.argsort(voxel, kind="stable")
-    voxel, position, of_request = voxel[order], position[order], of_request[order]
-    radius = np.array([request.radius for request in requests])[of_request] if requests else np.zeros(0)
+    voxel, position, radius, of_request = voxel[order], position[order], radius[order], of_request[order]
     on_surface = np.array([request.chosen_place == "surface" for request in requests], bool)[of_request]
     type_index = np.array([names.index(request.type) for request in requests], np.int32)[of_request]
     footprints = make_footprints(geometry, surface, voxel, position, radius, on_surface)
@@ -124,6 +127,7 @@ def _sorted_cells(
         footprints.start,
         footprints.voxel,
         footprints.weight,
+        geometry.grid.period,
     )
 
 
