@@ -10,9 +10,10 @@ with sg = 1 / (gamma dt), C the accessible volumes, and `extra` what reactions a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from copy import copy
 from dataclasses import dataclass
 from types import ModuleType
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +57,15 @@ class Backend(ABC):
         """Take the plan; precision of the preconditioner: "mixed" (single) or "float64"."""
         self.plan = plan
         self.precision = precision
+
+    def sharing(self, plan: Plan) -> Self:
+        """The same operations on a plan of the same maps and other coefficients; the work arrays stay shared.
+
+        The two take turns: operators that one has set are lost once the other sets its own.
+        """
+        other = copy(self)
+        other.plan = plan
+        return other
 
     @abstractmethod
     def combine(self, out: Floats, base: Floats | None, terms: Floats, coefficients: Floats) -> None:

@@ -46,8 +46,13 @@ class ReferenceBackend(Backend):
         self._conductance = [group.conductance.astype(np.float64) for group in plan.groups]
         self._zeroth = np.zeros((plan.n_fields, plan.n_open))
         self._levels = [_Levels(plan.group(f).hierarchy, self._preconditioner_dtype) for f in range(plan.n_fields)]
-        self._bath = np.zeros((plan.n_fields, plan.n_open))
-        self._bath[:, plan.bath.voxel] = plan.bath.conductance
+        self._bath = _spread_bath(plan)
+
+    def sharing(self, plan: Plan) -> ReferenceBackend:
+        """See Backend."""
+        other = super().sharing(plan)
+        other._bath = _spread_bath(plan)
+        return other
 
     # -- vectors ------------------------------------------------------------------------------------------------
 
@@ -210,3 +215,10 @@ class ReferenceBackend(Backend):
         flux = h.conductance[span].astype(x.dtype) * x[h.column[span]]
         row = np.repeat(np.arange(len(x)), np.diff(rows))
         return np.asarray(diagonal * x - np.bincount(row, weights=flux, minlength=len(x)).astype(x.dtype))
+
+
+def _spread_bath(plan: Plan) -> Floats:
+    """Conductance of every open voxel to the bath, (F, n)."""
+    conductance = np.zeros((plan.n_fields, plan.n_open))
+    conductance[:, plan.bath.voxel] = plan.bath.conductance
+    return conductance

@@ -10,6 +10,7 @@ Each stage solves (I / (gamma dt) - J) U = rhs with U the increments of fields, 
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,6 +79,19 @@ class Stepper:
         self._rhs, self._extra, self._change = (np.zeros(plan.n_open) for _ in range(3))
         self._allocate_cells()
         self._allocate_bath()
+
+    def sharing(self, plan: Plan, backend: Backend, rtol: float, floors: _Floats) -> Stepper:
+        """A stepper for a plan of the same maps and other coefficients, with the same work arrays: the two take turns.
+
+        What is carried from step to step (`memory`) is its own.
+        """
+        other = copy(self)
+        other.plan, other.backend = plan, backend
+        other._negligible = NEGLIGIBLE_SHARE * rtol * floors
+        other._conductance_sum = plan.bath.conductance.sum(axis=1)
+        other._bath_capacity = np.array([[plan.bath.volume if self._finite else 0.0]])
+        other._border = None if self._border is None else np.zeros_like(self._border)
+        return other
 
     def _allocate_cells(self) -> None:
         plan, code = self.plan, self.code

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from payloadfield.backends.plan import Plan
 from payloadfield.backends.registry import make_backend
 from payloadfield.errors import SolverError
 from payloadfield.solver.accuracy import ErrorNorm
@@ -47,6 +48,16 @@ class StepRecord:
     event: int | None
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """One attempted step: size [s], scaled error and the quantity that has it, what it took."""
+
+    dt: float
+    error: float
+    worst: str
+    statistics: StepStatistics
+
+
 class Simulation:
     """Advances a study in time on one backend.
 
@@ -54,13 +65,27 @@ class Simulation:
     they were, since an event changes the bath alone.
     """
 
-    def __init__(self, study: Any, backend: str | None = None) -> None:
+    def __init__(
+        self, study: Any, backend: str | None = None, *, plan: Plan | None = None, beside: Simulation | None = None
+    ) -> None:
+        """Lower the study, unless its plan is given, and start it.
+
+        beside: a simulation on a plan of the same maps, whose work arrays and step-size control are used (batch.py).
+        """
         self.study = study
-        self.plan = make_plan(study)
-        self.backend = make_backend(backend or study.solver.backend, self.plan, study.solver)
+        self.plan = make_plan(study) if plan is None else plan
+        if beside is None:
+            self.backend = make_backend(backend or study.solver.backend, self.plan, study.solver)
+        else:
+            self.backend = beside.backend.sharing(self.plan)
         self._norm = ErrorNorm(self.plan, self.backend, study)
-        self.stepper = Stepper(self.plan, self.backend, study.solver.rtol, self._norm.known_field_floors)
-        self.controller = Controller(study.solver.first_step, study.solver.max_step)
+        accuracy = study.solver.rtol, self._norm.known_field_floors
+        if beside is None:
+            self.stepper = Stepper(self.plan, self.backend, *accuracy)
+            self.controller = Controller(study.solver.first_step, study.solver.max_step)
+        else:
+            self.stepper = beside.stepper.sharing(self.plan, self.backend, *accuracy)
+            self.controller = beside.controller
         self._state = self._initial_state()
         self._new = State.zeros(self.plan)
         self._ledger = Ledger(self.plan, self.backend, self._state)
@@ -129,36 +154,48 @@ class Simulation:
         state.bath[...] = study.initial_bath
         return state
 
-    def _target(self, end: float) -> float:
-        """The next time at which a step must land."""
+    def target(self, end: float) -> float:
+        """The next time at which a step must land: `end` [s], an event, or an output."""
         times = [end]
         times += [e.time for e in self.study.schedule[self._next_event : self._next_event + 1]]
         times += list(self.study.output.times[self._next_output : self._next_output + 1])
         return min(t for t in times if self._before(self.time, t))
 
     def _advance(self, end: float) -> StepRecord:
-        if self.n_steps >= self.study.solver.max_steps:
-            raise self._too_many_steps(end)
-        target, rejected = self._target(end), 0
+        self.refuse_more_steps(end)
+        target, rejected = self.target(end), 0
         while True:
-            dt, cut_short = self._choose_step(target)
-            statistics = self.stepper.attempt(self._state, dt, self._new)
-            error, worst = self._norm(self.stepper.error, self._state, self._new)
-            self.n_iterations += statistics.iterations
-            if error <= 1.0:
+            dt, cut_short = self.choose_step(target)
+            tried = self.attempt(dt)
+            if tried.error <= 1.0:
                 break
             rejected += 1
-            self.controller.reject(dt, error)
-            if self.controller.proposal < SMALLEST_STEP * self.study.duration:
-                raise self._stuck(dt, worst, error)
-        self.controller.accept(dt, error, cut_short=cut_short)
-        if cut_short and not self._before(self._new.time, target):
+            self.reject(tried)
+        self.controller.accept(dt, tried.error, cut_short=cut_short)
+        return self.accept(tried, target if cut_short else np.inf, rejected)
+
+    def attempt(self, dt: float) -> Attempt:
+        """Try a step of dt [s]; nothing is changed before `accept`."""
+        statistics = self.stepper.attempt(self._state, dt, self._new)
+        error, worst = self._norm(self.stepper.error, self._state, self._new)
+        self.n_iterations += statistics.iterations
+        return Attempt(dt, error, worst, statistics)
+
+    def reject(self, tried: Attempt) -> None:
+        """Shorten the next step.  Raises SolverError where it has shrunk to nothing."""
+        self.controller.reject(tried.dt, tried.error)
+        if self.controller.proposal < SMALLEST_STEP * self.study.duration:
+            raise self._stuck(tried.dt, tried.worst, tried.error)
+
+    def accept(self, tried: Attempt, target: float, rejected: int) -> StepRecord:
+        """Take the step that was tried last, which lands on `target` if that is how long it was meant to be."""
+        if not self._before(self._new.time, target):
             self._new.time = target
         self._state, self._new = self._new, self._state
         self._norm.remember(self._state)
-        return self._record(dt, error, worst, statistics, rejected)
+        return self._record(tried.dt, tried.error, tried.worst, tried.statistics, rejected)
 
-    def _choose_step(self, target: float) -> tuple[float, bool]:
+    def choose_step(self, target: float) -> tuple[float, bool]:
         """The controller's step, shortened or slightly stretched so that steps land on the target."""
         left, dt = target - self.time, self.controller.proposal
         if dt >= 0.9 * left and left <= self.controller.largest:
@@ -212,9 +249,11 @@ class Simulation:
             "its range."
         )
 
-    def _too_many_steps(self, end: float) -> SolverError:
-        """The error to raise when a run has taken all the steps that it may."""
-        return SolverError(
+    def refuse_more_steps(self, end: float) -> None:
+        """Raise SolverError once a run has taken all the steps that it may."""
+        if self.n_steps < self.study.solver.max_steps:
+            return
+        raise SolverError(
             f"the integration stopped at t = {self.time / 3600:.6g} h of {end / 3600:.6g} h after {self.n_steps} "
             f"steps, the most that solver.max_steps allows; the next would be {self.controller.proposal:.3g} s long. "
             "The state at that time is kept. Raise solver.max_steps, or look for a rate constant that is far too large."
