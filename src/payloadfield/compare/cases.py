@@ -101,7 +101,7 @@ def _changes(
 
 def _doses(schedule: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Every dose of a schedule by its dotted key; a curve has no one number to multiply."""
-    found = {}
+    found: dict[str, Any] = {}
     for index, row in enumerate(schedule):
         if "curve" in row:
             raise StudyError(
