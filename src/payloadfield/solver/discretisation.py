@@ -29,10 +29,13 @@ _SIDES = {"z_low": (0, 0), "z_high": (0, -1), "y_low": (1, 0), "y_high": (1, -1)
 _Floats = NDArray[np.float64]
 
 
-def make_plan(study: Any) -> Plan:
-    """Lower a study to a plan: open voxels, transport groups, capacities, bath contacts, footprints, contents."""
+def make_plan(study: Any, idle: NDArray[np.bool_] | None = None) -> Plan:
+    """Lower a study to a plan: open voxels, transport groups, capacities, bath contacts, footprints, contents.
+
+    idle: which pockets to leave out, those that stay empty unless given.
+    """
     geometry, mechanism = study.geometry, study.mechanism
-    voxel = _solved_voxels(study)
+    voxel = _solved_voxels(study, find_idle_pockets(study) if idle is None else idle)
     neighbour, aperture = _neighbours(geometry, voxel)
     mobility = [_mobility(geometry, field.name, voxel) for field in mechanism.fields]
     groups, group_of_field = _transport_groups(study, voxel, neighbour, aperture, mobility)
@@ -48,17 +51,17 @@ def make_plan(study: Any) -> Plan:
         diffusivity=np.where(study.diffusivity > 0.0, study.diffusivity, 1.0),  # what stays put has no faces
         capacity=capacity,
         capacity_index=capacity_index,
-        bath=_bath_contact(study, voxel, mobility),
+        bath=make_bath_contact(study, voxel),
         cells=_cell_table(study, voxel),
         parameters=np.asarray(study.parameters, float),
         cell_parameters=np.ascontiguousarray(study.cell_parameters, float),
-        **_moiety_contents(study),
+        **make_moiety_contents(study),
     )
 
 
-def _solved_voxels(study: Any) -> NDArray[np.int64]:
+def _solved_voxels(study: Any, idle: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Flat indices of the open voxels, without the idle pockets."""
-    label, alive = study.pockets.label.ravel(), ~find_idle_pockets(study)
+    label, alive = study.pockets.label.ravel(), ~idle
     if not alive.any():
         raise StudyError(
             "[grid]: no open voxel is reached by a bath, holds a cell or starts with a concentration, so that nothing "
@@ -199,9 +202,11 @@ def _capacities(study: Any, voxel: NDArray[np.int64]) -> tuple[_Floats, NDArray[
     return np.ascontiguousarray(capacity), np.array([rows.index(key) for key in keys], np.int64)
 
 
-def _bath_contact(study: Any, voxel: NDArray[np.int64], mobility: list[_Floats]) -> BathContact:
+def make_bath_contact(study: Any, voxel: NDArray[np.int64]) -> BathContact:
     """Conductances between open voxels and the bath, through bath sides and walls of bath materials."""
-    total = np.stack([_bath_conductance(study, f, voxel, mobility[f]) for f in range(len(mobility))])
+    names = [field.name for field in study.mechanism.fields]
+    mobility = (_mobility(study.geometry, name, voxel) for name in names)
+    total = np.stack([_bath_conductance(study, f, voxel, each) for f, each in enumerate(mobility)])
     touching = np.flatnonzero(np.any(total > 0.0, axis=0))
     return BathContact(touching.astype(np.int64), np.ascontiguousarray(total[:, touching]), float(study.bath.volume))
 
@@ -275,7 +280,7 @@ def _cell_table(study: Any, voxel: NDArray[np.int64]) -> CellTable:
     )
 
 
-def _moiety_contents(study: Any) -> dict[str, _Floats]:
+def make_moiety_contents(study: Any) -> dict[str, _Floats]:
     """Content of each moiety in one unit of each field, state and accumulator."""
     from payloadfield.mechanism import evaluate
 

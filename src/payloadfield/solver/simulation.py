@@ -128,7 +128,7 @@ class Simulation:
     def steps(self, until: float | None = None) -> Iterator[StepRecord]:
         """Advance to `until` [s] (default: the study's duration), yielding each accepted step."""
         end = self.study.duration if until is None else min(float(until), self.study.duration)
-        while self._before(self.time, end):
+        while self.is_before(self.time, end):
             yield self._advance(end)
 
     def run(self, until: float | None = None) -> list[StepRecord]:
@@ -138,12 +138,13 @@ class Simulation:
     def outputs_now(self) -> tuple[int, ...]:
         """Indices of the study's output times that are due now and not yet taken; marks them as taken."""
         times, due = self.study.output.times, []
-        while self._next_output < len(times) and not self._before(self.time, times[self._next_output]):
+        while self._next_output < len(times) and not self.is_before(self.time, times[self._next_output]):
             due.append(self._next_output)
             self._next_output += 1
         return tuple(due)
 
-    def _before(self, a: float, b: float) -> bool:
+    def is_before(self, a: float, b: float) -> bool:
+        """Whether a comes before b, by more than rounding [s]."""
         return a < b - ROUNDING * self.study.duration
 
     def _initial_state(self) -> State:
@@ -159,7 +160,7 @@ class Simulation:
         times = [end]
         times += [e.time for e in self.study.schedule[self._next_event : self._next_event + 1]]
         times += list(self.study.output.times[self._next_output : self._next_output + 1])
-        return min(t for t in times if self._before(self.time, t))
+        return min(t for t in times if self.is_before(self.time, t))
 
     def _advance(self, end: float) -> StepRecord:
         self.refuse_more_steps(end)
@@ -189,7 +190,7 @@ class Simulation:
 
     def accept(self, tried: Attempt, target: float, rejected: int) -> StepRecord:
         """Take the step that was tried last, which lands on `target` if that is how long it was meant to be."""
-        if not self._before(self._new.time, target):
+        if not self.is_before(self._new.time, target):
             self._new.time = target
         self._state, self._new = self._new, self._state
         self._norm.remember(self._state)
@@ -221,7 +222,7 @@ class Simulation:
         """Carry out the events that are due: a wash replaces part of the bath, then doses set concentrations."""
         acted = False
         schedule = self.study.schedule
-        while self._next_event < len(schedule) and not self._before(self.time, schedule[self._next_event].time):
+        while self._next_event < len(schedule) and not self.is_before(self.time, schedule[self._next_event].time):
             event = schedule[self._next_event]
             before = self._state.bath.copy()
             washed = event.wash * before
