@@ -86,11 +86,12 @@ def _make_variant(plan: Plan, first: Any, study: Any) -> Plan:
         contact = make_bath_contact(study, plan.voxel)
         if not np.array_equal(contact.voxel, plan.bath.voxel):
             raise StudyError("a batch: the designs differ in the voxels that a bath touches: run them on their own")
+    contents: dict[str, Any] = make_moiety_contents(study)
     return replace(
         plan,
         diffusivity=np.where(study.diffusivity > 0.0, study.diffusivity, 1.0),
         bath=contact,
         parameters=np.asarray(study.parameters, float),
         cell_parameters=np.ascontiguousarray(study.cell_parameters, float),
-        **make_moiety_contents(study),
+        **contents,
     )
