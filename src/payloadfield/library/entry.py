@@ -14,7 +14,7 @@ from payloadfield.library.quantity import Quantity
 class Entry:
     """One thing of the library.
 
-    kind: "conjugate", "antibody", "linker", "payload", "antigen", "cell_type", "material" or "protease".
+    kind: one of `KINDS` of the loader, such as "conjugate" or "cell_type".
     values: quantities by dotted path, such as "antibody.k_on".
     labels: words by dotted path, such as "antibody.antigen" = "HER2".
     """

@@ -23,6 +23,19 @@ _FILES = {
     "cell_type": "cell_types",
     "material": "materials",
     "protease": "proteases",
+    "inhibitor": "inhibitors",
+    "senolytic": "senolytics",
+    "effector": "effectors",
+    "vesicle": "vesicles",
+    "bridge": "bridges",
+    "fate": "fates",
+    "secreted": "secreted",
+    "resistance": "resistances",
+    "bath_medium": "bath_media",
+    "culture": "cultures",
+    "setup": "setups",
+    "pharmacokinetics": "pharmacokinetics",
+    "observation": "observations",
 }
 KINDS = ("conjugate", *_FILES)
 
