@@ -11,6 +11,7 @@ from payloadfield.cli.output import json_option
 
 if TYPE_CHECKING:
     from payloadfield.mechanism import Mechanism
+    from payloadfield.mechanism.modules import Module
 
 
 @click.group(
@@ -35,16 +36,56 @@ def list_all(as_json: bool) -> None:
         click.echo(name)
 
 
+@mechanism.command("modules", epilog="Example: payloadfield mechanism modules adc")
+@click.argument("name", default="adc")
+@json_option
+def modules(name: str, as_json: bool) -> None:
+    """List the modules of the mechanism NAME (built-in, or a file): what each adds, and whether it is on by default."""
+    from payloadfield.cli.output import make_console, make_table, print_json
+    from payloadfield.mechanism import find_modules
+
+    found = [_module_facts(item) for item in find_modules(name if not Path(name).is_file() else Path(name)).values()]
+    if as_json:
+        print_json(found)
+        return
+    columns = ("module", "default", "what it is", "adds", "needs", "excludes")
+    rows = [
+        (
+            item["name"],
+            "on" if item["default"] else "off",
+            item["doc"],
+            ", ".join(item["adds"]),
+            *(", ".join(item[key]) for key in ("needs", "excludes")),
+        )
+        for item in found
+    ]
+    make_console().print(make_table(f"Modules of {name}", columns, rows))
+
+
+def _module_facts(module: Module) -> dict[str, Any]:
+    kinds = ("fields", "states", "exposures")
+    return {
+        "name": module.name,
+        "default": module.is_default,
+        "doc": module.doc,
+        "adds": [name for kind in kinds for name in module.data.get(kind, {})],
+        "needs": module.needs,
+        "excludes": module.excludes,
+        "choices": module.choices,
+    }
+
+
 @mechanism.command("show", epilog="Example: payloadfield mechanism show my-mechanism.toml --target numba")
 @click.argument("name")
 @click.option("--target", type=click.Choice(["numpy", "numba"]), help="Print the code generated for this backend.")
+@click.option("--module", "chosen", multiple=True, metavar="NAME=true|false", help="Turn a module on or off.")
 @json_option
-def show(name: str, target: str | None, as_json: bool) -> None:
+def show(name: str, target: str | None, chosen: tuple[str, ...], as_json: bool) -> None:
     """Show the mechanism NAME (built-in, or a file): reactions, moieties, order of the fields, generated code."""
     from payloadfield.cli.output import print_json
     from payloadfield.mechanism import load_mechanism
 
-    found = load_mechanism(name if not Path(name).is_file() else Path(name))
+    found = load_mechanism(name if not Path(name).is_file() else Path(name), _choice(chosen))
     source = _generated(found, target) if target else None
     if as_json:
         print_json({**_facts(found), "source": source})
@@ -52,6 +93,15 @@ def show(name: str, target: str | None, as_json: bool) -> None:
         click.echo(source)
     else:
         _print(found)
+
+
+def _choice(chosen: tuple[str, ...]) -> dict[str, bool | str]:
+    """Modules as given to --module: NAME, NAME=true, NAME=false or NAME=CHOICE."""
+    pairs = (text.partition("=") for text in chosen)
+    return {
+        name.strip(): {"true": True, "false": False}.get(value.strip() or "true", value.strip())
+        for name, _, value in pairs
+    }
 
 
 def _generated(found: Mechanism, target: str) -> str:
@@ -66,6 +116,7 @@ def _facts(found: Mechanism) -> dict[str, Any]:
         "file": found.file,
         "doc": found.doc,
         "digest": found.digest,
+        "modules": dict(found.modules),
         "moieties": found.moieties,
         "fields": [{"name": item.name, "contains": _contents(item.contains), "doc": item.doc} for item in found.fields],
         "states": [

@@ -3,7 +3,7 @@
 from payloadfield.mechanism.codegen import GeneratedCode, generate
 from payloadfield.mechanism.evaluation import evaluate
 from payloadfield.mechanism.model import Accumulator, Field, Mechanism, Parameter, Reaction, State
-from payloadfield.mechanism.reader import built_in_mechanisms, load_mechanism
+from payloadfield.mechanism.reader import built_in_mechanisms, find_modules, load_mechanism, refuse_modules
 
 __all__ = [
     "Accumulator",
@@ -16,5 +16,7 @@ __all__ = [
     "built_in_mechanisms",
     "evaluate",
     "generate",
+    "find_modules",
     "load_mechanism",
+    "refuse_modules",
 ]

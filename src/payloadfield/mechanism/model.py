@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from payloadfield.mechanism.nodes import Expr
 
 CONSTANTS = ("N_A",)
 """Names with a fixed value in every expression: N_A = 0.602214076 molecules per nM um^3."""
+
+
+SLOTS = ("inhibitor", "senolytic", "effector", "vesicle")
+"""What a study chooses besides the agent and the cell types: roots of `from`, and what `dosed_by` may name."""
+
+DOSED_BY = ("conjugate", "antibody", "payload", *SLOTS)
+"""What fills a field when it is dosed: the agent, its parts, or what a slot holds."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,12 @@ class Reaction:
 
 @dataclass(frozen=True)
 class Mechanism:
-    """Fields, states and reactions, checked; the order of each tuple is the order in every array."""
+    """Fields, states and reactions, checked; the order of each tuple is the order in every array.
+
+    source_text: the file, or the one table that the file and its modules make together.  modules: which are on (or in
+    which of their ways), by name.  origin: the module that declares an entry, by place such as ("fields", "adc"); ""
+    for the main file.  left_out: names of what a study does without, because it never leaves zero there.
+    """
 
     name: str
     doc: str
@@ -86,6 +99,9 @@ class Mechanism:
     source_text: str
     digest: str
     file: str
+    modules: Mapping[str, bool | str] = field(default_factory=dict)
+    origin: Mapping[tuple[str, ...], str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
     @cached_property
     def study_parameters(self) -> tuple[str, ...]:

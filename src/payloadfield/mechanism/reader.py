@@ -4,50 +4,83 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from payloadfield.errors import MechanismError
+from payloadfield.mechanism.compose import Composition, compose
 from payloadfield.mechanism.dependency import order_fields
-from payloadfield.mechanism.model import Accumulator, Field, Mechanism, Parameter, State
+from payloadfield.mechanism.model import DOSED_BY, Accumulator, Field, Mechanism, Parameter, State
+from payloadfield.mechanism.modules import Module, Setting, read_module, settle
 from payloadfield.mechanism.nodes import Number
 from payloadfield.mechanism.reactions import read_reactions
-from payloadfield.mechanism.tables import Names, Table
+from payloadfield.mechanism.tables import Names, Table, near
+from payloadfield.toml_text import dump_toml
 from payloadfield.units import parse_quantity
 
 BUILT_IN = Path(__file__).parent / "library"
 MAX_BYTES = 200_000
 _TOP_LEVEL = ("name", "doc", "moieties", "parameters", "fields", "states", "accumulators", "exposures", "reactions")
-_DOSED_BY = ("conjugate", "antibody", "payload")
+_EXTENDS, _MODULES = "extends", "modules"
+_COMPOSED = (_EXTENDS, _MODULES, "definitions")  # a file with any of these is more than it says
 
 
-def load_mechanism(name_or_path: str | Path) -> Mechanism:
+def load_mechanism(name_or_path: str | Path, modules: Mapping[str, Setting] | None = None) -> Mechanism:
     """Read and check a mechanism: the built-in one of that name ("adc"), else the file at that path.
 
+    modules: which of its modules are on (or in which of their ways), by name; the others are as by default.
     Raises MechanismError, with file, reaction and reason, for anything that is unknown, unbalanced or in wrong units.
     """
     path = _find(name_or_path)
-    text = _read_text(path)
-    try:
-        data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise MechanismError(f"{path.name}: not a TOML file: {error}") from error
-    return _build(Table(data, path.name, ""), path, text)
+    text, data = _read(path)
+    parts = _modules_of(path, data)
+    settings, wrong = settle(parts, {**_switched_on(path, data), **(modules or {})})
+    if wrong:
+        raise MechanismError("; ".join(f"{path.stem}, modules.{name}: {reason}" for name, reason in wrong))
+    if not parts and not any(key in data for key in _COMPOSED):
+        return _build(Table(data, path.name, ""), path, text)
+    composition = _composed(path, data, parts, settings)
+    made = _build(Table(composition.data, path.name, ""), path, dump_toml(composition.data))
+    return replace(made, modules=settings, origin=composition.origin)
 
 
 def built_in_mechanisms() -> tuple[str, ...]:
     """Names of the mechanisms that come with the program."""
-    return tuple(sorted(path.stem for path in BUILT_IN.glob("*.toml")))
+    return tuple(sorted(path.name for path in BUILT_IN.iterdir() if (path / f"{path.name}.toml").is_file()))
+
+
+def find_modules(name_or_path: str | Path) -> dict[str, Module]:
+    """The modules that a mechanism knows, by name, in the order in which they are put together."""
+    path = _find(name_or_path)
+    return _modules_of(path, _read(path)[1])
+
+
+def refuse_modules(name_or_path: str | Path, modules: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Everything that is wrong with a choice of modules, as (module, reason)."""
+    path = _find(name_or_path)
+    data = _read(path)[1]
+    return settle(_modules_of(path, data), {**_switched_on(path, data), **modules})[1]
 
 
 def _find(name_or_path: str | Path) -> Path:
     name = str(name_or_path)
     if name in built_in_mechanisms():
-        return BUILT_IN / f"{name}.toml"
+        return BUILT_IN / name / f"{name}.toml"
     path = Path(name_or_path)
     if not path.is_file():
         known = ", ".join(built_in_mechanisms())
         raise MechanismError(f"mechanism '{name}': neither a file nor built in; built in: {known}")
     return path
+
+
+def _read(path: Path) -> tuple[str, dict[str, Any]]:
+    text = _read_text(path)
+    try:
+        return text, tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise MechanismError(f"{path.name}: not a TOML file: {error}") from error
 
 
 def _read_text(path: Path) -> str:
@@ -57,6 +90,46 @@ def _read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise MechanismError(f"{path.name}: not a text file in UTF-8: {error}") from error
+
+
+def _modules_of(path: Path, data: Mapping[str, Any]) -> dict[str, Module]:
+    """Modules beside a built-in mechanism, those named first by it first; those of the one that a file extends."""
+    if path.parent.parent == BUILT_IN:
+        names = [file.stem for file in sorted(path.parent.glob("*.toml")) if file != path]
+        first = [name for name in data.get(_MODULES, []) if name in names]
+        files = [path.parent / f"{name}.toml" for name in dict.fromkeys([*first, *names])]
+        return {file.stem: read_module(_read(file)[1], file.name, file.stem) for file in files}
+    return find_modules(_extended(path, data)) if _EXTENDS in data else {}
+
+
+def _extended(path: Path, data: Mapping[str, Any]) -> str:
+    name = data[_EXTENDS]
+    if name not in built_in_mechanisms():
+        known = near(str(name), built_in_mechanisms())
+        raise MechanismError(f"{path.name}, {_EXTENDS}: got {name!r:.80}; a built-in mechanism is extended; {known}")
+    return str(name)
+
+
+def _switched_on(path: Path, data: Mapping[str, Any]) -> dict[str, Setting]:
+    """Modules of the mechanism that a file extends, which it turns on."""
+    if _EXTENDS not in data:
+        return {}
+    names = data.get(_MODULES, [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise MechanismError(f"{path.name}, {_MODULES}: got {names!r:.80}; a list of names is needed")
+    return dict.fromkeys(names, True)
+
+
+def _composed(path: Path, data: dict[str, Any], parts: dict[str, Module], settings: dict[str, Setting]) -> Composition:
+    """The main file, the modules that are on, and last what a file of the user's adds to them."""
+    own = {key: value for key, value in data.items() if key not in (_EXTENDS, _MODULES)}
+    if _EXTENDS not in data:
+        return compose(own, path.name, parts.values(), settings)
+    file = _find(_extended(path, data))
+    main = {key: value for key, value in _read(file)[1].items() if key != _MODULES}
+    words = {"name": own.pop("name", path.stem), "doc": own.pop("doc", "")}
+    added = Module(path.stem, "", True, (), (), (), own, path.name)
+    return compose({**main, **words}, file.name, [*parts.values(), added], {**settings, path.stem: True})
 
 
 def _build(top: Table, path: Path, text: str) -> Mechanism:
@@ -126,8 +199,8 @@ def _declare(top: Table, names: Names, kind: str, unit: str) -> list[tuple[str, 
 def _field(name: str, table: Table, names: Names) -> Field:
     table.allow(("contains", "diffusivity", "typical", "dosed_by", "doc"))
     dosed_by = table.optional_text("dosed_by")
-    if dosed_by is not None and dosed_by not in _DOSED_BY:
-        raise table.refuse("dosed_by", f"got '{dosed_by}'; allowed: {', '.join(_DOSED_BY)}")
+    if dosed_by is not None and dosed_by not in DOSED_BY:
+        raise table.refuse("dosed_by", f"got '{dosed_by}'; allowed: {', '.join(DOSED_BY)}")
     return Field(
         name=name,
         contains=names.contains(table),

@@ -97,7 +97,8 @@ def study_text(study: Study, effective: Mapping[str, Any]) -> str:
         for item in study.sources
     ]
     notes = "\n".join(line.replace("\n", " ") for line in lines)
-    own = {"mechanism": layout.MECHANISM} if _has_own_mechanism(study) else {}
+    # The copy holds its modules: it is the one table that they make together.
+    own = {"mechanism": layout.MECHANISM, "modules": None} if _has_own_mechanism(study) else {}
     body = dump_toml({**effective, **own})
     return f"# The effective study: everything resolved.\n\n{body}\n# Where the values come from:\n{notes}\n"
 

@@ -16,7 +16,7 @@ from payloadfield.study.study import OutputSettings
 
 _WHAT = ("title", "variant", "duration", "seed", "mechanism", "agent", "grid", "boundary", "bath", "scaffold", "cells")
 _HOW = ("schedule", "design", "scenario", "initial", "solver", "output")
-_ORDER = (*_WHAT, *_HOW, "parameters", "agents", "cell_types", "materials", "protease")
+_ORDER = (*_WHAT, *_HOW, "modules", "parameters", "agents", "cell_types", "materials", "protease")
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Resolved:
     lookup: Lookup
     cell_types: Mapping[str, Merged]
     materials: Sequence[Merged]
+    modules: Mapping[str, bool | str]
 
 
 def make_effective(
@@ -38,7 +39,8 @@ def make_effective(
     """
     lookup, library = resolved.lookup, resolved.lookup.merger.library
     effective: dict[str, Any] = _plain(table.model_dump(exclude_none=True, by_alias=True))
-    effective |= {"mechanism": mechanism, "boundary": {side: boundary[side] for side in SIDES}}
+    effective |= {"mechanism": mechanism, "modules": dict(resolved.modules)}
+    effective |= {"boundary": {side: boundary[side] for side in SIDES}}
     effective["output"] |= {"fields": list(output.fields), "cells": list(output.cells)}
     _make_paths_full(effective, folder)
     parameters = {**lookup.given, **lookup.defaults}

@@ -14,7 +14,7 @@ from payloadfield.cells import CellRequest, Cells, place_cells
 from payloadfield.errors import StudyError
 from payloadfield.geometry import Geometry, Material, Pockets, VoxelGrid, find_pockets, make_geometry
 from payloadfield.library import count_grades, load_library, unit_of
-from payloadfield.mechanism import Mechanism, built_in_mechanisms, load_mechanism
+from payloadfield.mechanism import Mechanism, built_in_mechanisms, load_mechanism, refuse_modules
 from payloadfield.study.effective import Resolved, make_effective
 from payloadfield.study.leaves import LeafReader
 from payloadfield.study.lookup import AGENT, CELL_TYPE, PROTEASE, Lookup, read_given
@@ -88,20 +88,24 @@ def _load(
 ) -> Study:
     table = validate(text.raw, text.file)
     problems = Problems(text.file)
-    name, mechanism = _load_mechanism(table.mechanism, text)
+    name, mechanism = _load_mechanism(table, text)
     merger = Merger(load_library(), LeafReader(problems, overridden, designed), _units_of_mechanism(mechanism))
     return _Loading(text, table, name, mechanism, merger, base).resolve()
 
 
-def _load_mechanism(name: str, text: StudyText) -> tuple[str, Mechanism]:
+def _load_mechanism(table: StudyTable, text: StudyText) -> tuple[str, Mechanism]:
     """The mechanism, and how an effective study names it: a built-in name, or a full path."""
-    if name in built_in_mechanisms():
-        return name, load_mechanism(name)
-    path = text.folder / name
-    if not is_file(path):
-        known = ", ".join(built_in_mechanisms())
-        raise StudyError(f"{text.file}, mechanism: got {name!r}, neither built in ({known}) nor a file at {path}")
-    return str(path), load_mechanism(path)
+    name, path = table.mechanism, text.folder / table.mechanism
+    if name not in built_in_mechanisms():
+        if not is_file(path):
+            known = ", ".join(built_in_mechanisms())
+            raise StudyError(f"{text.file}, mechanism: got {name!r}, neither built in ({known}) nor a file at {path}")
+        name = str(path)
+    problems = Problems(text.file)
+    for module, reason in refuse_modules(name, table.modules):
+        problems.add(f"modules.{module}", reason)
+    problems.raise_any()
+    return name, load_mechanism(name, table.modules)
 
 
 def _units_of_mechanism(mechanism: Mechanism) -> dict[str, dict[str, str]]:
@@ -243,7 +247,7 @@ class _Loading:
         )
 
     def _effective(self, numbers: _Numbers) -> dict[str, Any]:
-        resolved = Resolved(self.lookup, self.resolver.types, numbers.entries)
+        resolved = Resolved(self.lookup, self.resolver.types, numbers.entries, self.mechanism.modules)
         folder, name = self.text.folder, self.mechanism_name
         return make_effective(self.table, resolved, name, folder, numbers.boundary, numbers.output)
 

@@ -45,6 +45,15 @@ class Table(BaseModel):
     model_config = STRICT
 
 
+def _module_setting(value: Any) -> Any:
+    if not isinstance(value, (bool, str)):
+        raise ValueError(f"got {value!r:.80}; true or false is needed, or in quotes one of its choices")
+    return value
+
+
+ModuleSetting = Annotated[Any, BeforeValidator(_module_setting)]
+
+
 class GridTable(Table):
     """[grid]: edges along x, y, z and the edge of a voxel [um]."""
 
@@ -145,6 +154,7 @@ class StudyTable(Table):
     duration: Duration
     seed: Annotated[StrictInt, Field(ge=0, lt=2**63)] = 0
     mechanism: FileName = "adc"
+    modules: dict[str, ModuleSetting] = {}
     agent: StrictStr | None = None
     grid: GridTable
     boundary: BoundaryTable = BoundaryTable()
