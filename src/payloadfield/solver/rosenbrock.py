@@ -6,12 +6,16 @@ Each stage solves (I / (gamma dt) - J) U = rhs with U the increments of fields, 
 (b) the fields are solved in dependency order, a loop of fields by repeated sweeps; a finite bath borders the system;
 (c) every pocket is shifted so that its residuals sum to zero (conservation.py);
 (d) cells, then losses and the inflow from the bath, follow by back-substitution.
+A bath that follows curves makes the right-hand side depend on time, linearly through the bath's values b: stage i sees
+b(t + alpha_i dt) + gamma_i dt b'(t), with alpha_i and gamma_i the row sums of the method (Hairer & Wanner II, IV.7).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +66,10 @@ class Fault:
 
 
 class Stepper:
-    """Attempts one step from a state; holds all work arrays, allocated once."""
+    """Attempts one step from a state; holds all work arrays, allocated once.
+
+    curves: by field, what an infinite bath follows; each with value(t) and slope(t), the right-hand one.
+    """
 
     def __init__(self, plan: Plan, backend: Backend, rtol: float, floors: _Floats) -> None:
         """Allocate; rtol: tolerance of a step, floors (n_field,): sizes below which errors count less [nM]."""
@@ -72,6 +79,7 @@ class Stepper:
         self._largest_rhs = np.zeros(plan.n_fields)
         self.plan, self.backend, self.code = plan, backend, backend.code
         self.tableau: Tableau = make_ros34pw2()
+        self.curves: Mapping[int, Any] = {}
         empty, n_stages = State.zeros(plan), self.tableau.n_stages
         self._increments = {name: np.zeros((n_stages, *a.shape)) for name, a in empty.arrays().items()}
         self._value, self._base, self.error = State.zeros(plan), State.zeros(plan), State.zeros(plan)
@@ -137,6 +145,8 @@ class Stepper:
             self.backend.combine(getattr(new, name), getattr(state, name), increments, self.tableau.m)
             self.backend.combine(getattr(self.error, name), None, increments, self.tableau.error)
         new.time = state.time + dt
+        for field, curve in self.curves.items():
+            new.bath[field] = curve.value(new.time)
         return StepStatistics(self._iterations, self._worst)
 
     def memory(self) -> dict[str, _Floats]:
@@ -255,6 +265,7 @@ class Stepper:
             terms = self._increments[name][:stage]
             coefficients = self.tableau.a[stage, :stage]
             self.backend.combine(getattr(self._value, name), getattr(state, name), terms, coefficients)
+        self._follow_curves(stage, state.time, dt)
         self._history = self.tableau.c[stage, :stage] / dt
         self._evaluate(stage)
         for group, system in zip(self.plan.mechanism.field_groups, self._systems, strict=True):
@@ -262,6 +273,12 @@ class Stepper:
         if self._has_cells:
             self.code.cell_solve(self._lu, self._cell_rhs, self._increments["states"][stage])
         self._solve_losses(stage)
+
+    def _follow_curves(self, stage: int, time: float, dt: float) -> None:
+        """b(t + alpha_i dt) + gamma_i dt b'(t) for every field whose bath follows a curve."""
+        alpha, gamma = float(self.tableau.alpha[stage].sum()), float(self.tableau.gammas[stage].sum())
+        for field, curve in self.curves.items():
+            self._value.bath[field] = curve.value(time + alpha * dt) + gamma * dt * curve.slope(time)
 
     def _evaluate(self, stage: int) -> None:
         """Right-hand sides of fields, cells and bath at the stage's value, with the history of earlier stages."""

@@ -156,11 +156,18 @@ class Simulation:
         return state
 
     def target(self, end: float) -> float:
-        """The next time at which a step must land: `end` [s], an event, or an output."""
+        """The next time at which a step must land: `end` [s], an event, an output, or a bend of the bath's curve."""
         times = [end]
         times += [e.time for e in self.study.schedule[self._next_event : self._next_event + 1]]
         times += list(self.study.output.times[self._next_output : self._next_output + 1])
+        times += [float(knot) for curve in self.stepper.curves.values() for knot in self._next_knots(curve)]
         return min(t for t in times if self.is_before(self.time, t))
+
+    def _next_knots(self, curve: Any) -> _Floats:
+        """The first time after now at which a derivative of a curve jumps; two, in case the first is now."""
+        first = int(np.searchsorted(curve.knots, self.time, side="right"))
+        following: _Floats = curve.knots[first : first + 2]
+        return following
 
     def _advance(self, end: float) -> StepRecord:
         self.refuse_more_steps(end)
@@ -227,14 +234,25 @@ class Simulation:
             before = self._state.bath.copy()
             washed = event.wash * before
             after = before - washed
-            for field, concentration in event.dose.items():
-                after[field] = concentration
+            for index, concentration in event.dose.items():
+                after[index] = concentration
+            for index, curve in event.curve.items():
+                after[index] = curve.value(event.time)
             self._state.bath[...] = after
             self._ledger.change_bath(before, after, washed)
             self.controller.restart(self.study.solver.first_step)
             self._next_event += 1
             acted = True
+        self._follow_curves()
         return acted
+
+    def _follow_curves(self) -> None:
+        """Tell the stepper what the bath follows: the curves that no later event has ended."""
+        curves: dict[int, Any] = {}
+        for event in self.study.schedule[: self._next_event]:
+            curves = {} if event.wash > 0 else {f: c for f, c in curves.items() if f not in event.dose}
+            curves |= event.curve
+        self.stepper.curves = curves
 
     # -- trouble ------------------------------------------------------------------------------------------------
 
@@ -306,3 +324,4 @@ class Simulation:
         self._norm.seen_fields[...] = data["seen_fields"]
         self._norm.seen_states[...] = data["seen_states"]
         self.stepper.restore(data)
+        self._follow_curves()

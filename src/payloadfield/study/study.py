@@ -14,6 +14,7 @@ from payloadfield.cells import Cells
 from payloadfield.geometry import Geometry, Pockets
 from payloadfield.library import count_grades
 from payloadfield.mechanism import Mechanism
+from payloadfield.study.curve import Curve
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -43,11 +44,14 @@ class Event:
 
     time: [s].  dose: concentration set from here on, by field index [nM].
     wash: fraction of the bath replaced by fresh medium, before the dose.
+    curve: what the bath's concentration follows from here on, by field index; a later dose or curve of the field ends
+    it, and so does a wash, which leaves the concentration where it then is.
     """
 
     time: float
     dose: Mapping[int, float]
     wash: float = 0.0
+    curve: Mapping[int, Curve] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
