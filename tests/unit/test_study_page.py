@@ -8,9 +8,11 @@ import pytest
 
 from payloadfield.study import load_study
 from payloadfield.study.schema import TABLES
+from payloadfield.study.slots import SLOTS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "study-file.md").read_text(encoding="utf-8")
 TABLES_OF_NAMES = {"agents", "cell_types", "materials", "protease", "parameters"}
+TABLES_OF_NAMES |= {slot.table for slot in SLOTS.values()}
 
 
 def section(title: str) -> str:

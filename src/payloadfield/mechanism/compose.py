@@ -19,7 +19,7 @@ from payloadfield.mechanism.tables import near
 _NESTED = ("reactions",)  # their entries are one level deeper
 _SCALE, _DEFINITIONS = "scale", "definitions"
 _HINTS = ("when", "unless", "after")
-_EXPRESSIONS = ("rate", "back", "initial", "typical", "diffusivity")
+_EXPRESSIONS = ("rate", "back", "initial", "typical", "diffusivity", "hazard", "lysis", "strength", "reach")
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _MAX_ROUNDS = 20  # of definitions within definitions
 Place = tuple[str, ...]
@@ -36,7 +36,7 @@ class Composition:
 def compose(
     main: Mapping[str, Any], file: str, modules: Iterable[Module], settings: Mapping[str, Setting]
 ) -> Composition:
-    """The main file and the modules that are on, in this order, as one table.
+    """The main file and the modules that are on, in this order, as one table; a choice stands at the module's name.
 
     Raises MechanismError for an entry that is there twice and for a scale of a reaction that is not there.
     """
@@ -45,6 +45,8 @@ def compose(
     on = [module for module in modules if settings.get(module.name)]
     for module in on:
         composer.add(module.data, module.file, module.name)
+        if module.choices:
+            composer.result.data[module.name] = settings[module.name]
     composer.order_all()
     composer.scale_all()
     expand_definitions(composer.result.data, file)

@@ -12,11 +12,13 @@ from payloadfield.library import Library
 from payloadfield.study.lookup import PARAMETERS, Lookup
 from payloadfield.study.merge import Merged
 from payloadfield.study.schema import StudyTable
+from payloadfield.study.slots import SLOTS
 from payloadfield.study.study import OutputSettings
 
 _WHAT = ("title", "variant", "duration", "seed", "mechanism", "agent", "grid", "boundary", "bath", "scaffold", "cells")
 _HOW = ("schedule", "design", "scenario", "initial", "solver", "output")
-_ORDER = (*_WHAT, *_HOW, "modules", "parameters", "agents", "cell_types", "materials", "protease")
+_SLOTS = (*SLOTS, *dict.fromkeys(slot.table for slot in SLOTS.values()))
+_ORDER = (*_WHAT, *_HOW, "modules", "parameters", "agents", "cell_types", "materials", "protease", *_SLOTS)
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,11 @@ def make_effective(
     effective["cell_types"] = {name: _cell_type(each, library, lookup) for name, each in resolved.cell_types.items()}
     effective["materials"] = {each.name: each.as_table(library) for each in resolved.materials}
     effective["protease"] = lookup.protease.as_table(library) if lookup.protease else {}
+    for slot in SLOTS.values():
+        effective[slot.table] = {}
+    for name, merged in lookup.slots.items():
+        effective[name] = merged.name
+        effective[SLOTS[name].table][merged.name] = merged.as_table(library)
     filled = _without_empty(effective)
     return {key: filled[key] for key in _ORDER if key in filled}
 

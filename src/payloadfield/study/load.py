@@ -46,11 +46,13 @@ from payloadfield.study.resolve_state import (
 from payloadfield.study.schema import StudyTable
 from payloadfield.study.settings import setting_sources
 from payloadfield.study.shared_space import refuse_other_space
+from payloadfield.study.slots import SLOTS, find_slots, unused_choices
 from payloadfield.study.study import Event, FloatArray, OutputSettings, SolverSettings, Study
 from payloadfield.study.validate import validate
 
 DEFAULT_PROTEASE = "cathepsin L"
 _KIND_OF_ROOT = {AGENT: "conjugate", PROTEASE: "protease", CELL_TYPE: "cell_type"}
+_KIND_OF_ROOT |= {slot.name: slot.kind for slot in SLOTS.values()}
 
 
 def load_study(study: str | Path | Mapping[str, Any], overrides: Sequence[str] = ()) -> Study:
@@ -156,8 +158,9 @@ class _Loading:
         self.mechanism, self.merger, self.problems = mechanism, merger, merger.problems
         given = read_given(table.parameters, mechanism.parameters, merger.reader)
         protease = merger.merge_single("protease", "protease", DEFAULT_PROTEASE, table.protease)
-        self.lookup = Lookup(merger, find_agent(table, merger), protease, given, scale_parameters(mechanism))
-        self.dosing = Dosing(mechanism, self.lookup.agent, merger)
+        slots = find_slots(table, mechanism, merger)
+        self.lookup = Lookup(merger, find_agent(table, merger), protease, given, slots, scale_parameters(mechanism))
+        self.dosing = Dosing(mechanism, self.lookup.agent, merger, slots)
         self.resolver = CellResolver(table, mechanism, self.lookup, text.folder)
 
     def resolve(self) -> Study:
@@ -191,6 +194,7 @@ class _Loading:
             initial_bath=initial_concentrations(table.initial.bath, "initial.bath", self.dosing, problems),
         )
         self.lookup.note_missing_agent()
+        self.lookup.note_missing_choices(mechanism)
         return numbers
 
     def _space(self, numbers: _Numbers) -> _Space:
@@ -253,6 +257,7 @@ class _Loading:
 
     def _warnings(self, numbers: _Numbers, space: _Space) -> Iterator[str]:
         yield from self.lookup.warnings
+        yield from unused_choices(self.table, self.mechanism)
         yield from space.geometry.warnings
         yield from bath_warnings(self.table.bath, space.grid, numbers.boundary)
         yield from self.resolver.warnings()

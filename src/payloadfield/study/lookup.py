@@ -8,9 +8,10 @@ from typing import Any
 
 from payloadfield.errors import UnitsError
 from payloadfield.library import Quantity
-from payloadfield.mechanism import Parameter
+from payloadfield.mechanism import Mechanism, Parameter
 from payloadfield.study.leaves import Leaf, LeafReader
 from payloadfield.study.merge import Merged, Merger
+from payloadfield.study.slots import SLOTS, missing_choice
 from payloadfield.study.study import Source
 from payloadfield.units import dimension
 
@@ -30,21 +31,24 @@ _LARGEST = {dimension("um^2/s"): 1e8, dimension("1/nM/s"): 1e3, dimension("1/s")
 class Lookup:
     """Where numbers are looked for, and what was found on the way.
 
-    agent: None where the study has none.  given: the [parameters] of the study.
+    agent: None where the study has none.  given: the [parameters] of the study.  slots: what fills them, by slot.
     scales: parameters that only set the error norm.  sources, warnings: as they arise.
     defaults: parameters for which the mechanism's own value was taken.
     without_agent: parameters that only an agent could give, in a study without one.
+    without_slot: parameters that only a slot could give, where nothing fills it, by slot.
     """
 
     merger: Merger
     agent: Merged | None
     protease: Merged | None
     given: Mapping[str, Leaf]
+    slots: Mapping[str, Merged] = field(default_factory=dict)
     scales: frozenset[str] = frozenset()
     defaults: dict[str, Leaf] = field(default_factory=dict)
     sources: list[Source] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     without_agent: list[str] = field(default_factory=list)
+    without_slot: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def antigen(self) -> str | None:
@@ -65,7 +69,7 @@ class Lookup:
         if parameter.name in self.given:
             return f"{PARAMETERS}.{parameter.name}", self.given[parameter.name]
         root, _, path = (parameter.source or "").partition(".")
-        entry = {AGENT: self.agent, PROTEASE: self.protease, CELL_TYPE: cell_type}.get(root)
+        entry = {AGENT: self.agent, PROTEASE: self.protease, CELL_TYPE: cell_type, **self.slots}.get(root)
         if root == CELL_TYPE and cell_type is not None:
             found = self._of_cell_type(cell_type, path)
             if found is not None:
@@ -95,8 +99,11 @@ class Lookup:
     def _take(self, parameter: Parameter, key: str, leaf: Leaf | None) -> float:
         problems = self.merger.problems
         if leaf is None:
+            root = (parameter.source or "").partition(".")[0]
             if self.agent is None and (parameter.source or "").startswith(_OF_AGENT):
                 self.without_agent.append(parameter.name)
+            elif root in SLOTS and root not in self.slots:
+                self.without_slot.setdefault(root, []).append(parameter.name)
             else:
                 problems.add(key, self._missing(parameter))
             return float("nan")
@@ -134,6 +141,14 @@ class Lookup:
                 f'({", ".join(names)}); dose one in [[schedule]], add agent = "T-DXd" at the top, or set each under '
                 f"[{PARAMETERS}]",
             )
+
+    def note_missing_choices(self, mechanism: Mechanism) -> None:
+        """One problem for each slot that nothing fills, unless its name was refused already."""
+        problems = self.merger.problems
+        for slot, names in self.without_slot.items():
+            if slot not in problems.keys:
+                distinct = list(dict.fromkeys(names))
+                problems.add(slot, missing_choice(slot, distinct, mechanism, self.merger))
 
 
 def read_given(table: Mapping[str, Any], parameters: tuple[Parameter, ...], reader: LeafReader) -> dict[str, Leaf]:

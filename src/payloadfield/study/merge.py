@@ -18,6 +18,7 @@ _WORDS = {
     "cell_type": ("doc",),
     "material": ("doc", "kind"),
     "protease": ("doc",),
+    **dict.fromkeys(("inhibitor", "senolytic", "effector", "vesicle", "bridge", "fate", "secreted"), ("doc",)),
 }
 _ABOVE_ZERO = ("volume", "radius")
 _BY_FIELD = ("relative_diffusivity", "accessible_fraction", "permeability")

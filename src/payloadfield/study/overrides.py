@@ -14,6 +14,8 @@ Path = tuple[str | int, ...]
 
 #: Tables whose keys are names, which may themselves hold dots, and the kind of library entry they name.
 NAMED_TABLES = {"agents": "conjugate", "cell_types": "cell_type", "materials": "material"}
+NAMED_TABLES |= {f"{kind}s": kind for kind in ("inhibitor", "senolytic", "effector", "vesicle", "bridge", "fate")}
+NAMED_TABLES |= {"secreted": "secreted"}
 
 _SEGMENT = re.compile(r'"([^"]*)"|\[(\d+)\]|([^.\["]+)')
 _PARTS = ("antibody", "linker", "payload")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from payloadfield.errors import UnitsError
@@ -13,6 +13,7 @@ from payloadfield.study.fields import quantity_text
 from payloadfield.study.merge import PARTS, Merged, Merger
 from payloadfield.study.problems import Problems, did_you_mean
 from payloadfield.study.schema import OutputTable, StudyTable
+from payloadfield.study.slots import SLOTS
 from payloadfield.study.study import Event, OutputSettings
 from payloadfield.units import parse_quantity
 
@@ -29,6 +30,7 @@ class Dosing:
     mechanism: Mechanism
     agent: Merged | None
     merger: Merger
+    slots: Mapping[str, Merged] = field(default_factory=dict)
 
     def field_of(self, name: str) -> tuple[int | None, str]:
         """Index of the field that carries a dosed name, or None and the reason; and the part of the agent it is."""
@@ -43,20 +45,22 @@ class Dosing:
 
     def roles(self) -> dict[str, str]:
         """What each name of the agent is to the mechanism."""
+        of_slots = {merged.name: slot for slot, merged in self.slots.items()}
         if self.agent is None:
-            return {}
+            return of_slots
         parts = {self.agent.labels.get(role): role for role in PARTS if role != "linker"}
-        return {name: role for name, role in {**parts, self.agent.name: _CONJUGATE}.items() if name}
+        return {name: role for name, role in {**of_slots, **parts, self.agent.name: _CONJUGATE}.items() if name}
 
     def _library_name(self, name: str) -> str:
         library = self.merger.library
-        kinds = (_CONJUGATE, *PARTS)
+        kinds = (_CONJUGATE, *PARTS, *(SLOTS[slot].kind for slot in self.slots))
         return next((library.find(name, kind).name for kind in kinds if library.has(name, kind)), name)
 
     def refusal(self, name: str, role: str) -> str:
         """Why a name cannot be dosed, and what can."""
         if role:
-            return f"the mechanism {self.mechanism.name!r} has no field dosed by a {role}"
+            kind = f"an {role}" if role[0] in "aeiou" else f"a {role}"
+            return f"the mechanism {self.mechanism.name!r}, with the modules that are on, has no field dosed by {kind}"
         known = {*self.roles(), *self.mechanism.field_names}
         carried = f"this study is about {self.agent.name}; " if self.agent else ""
         if any(self.merger.library.has(name, kind) for kind in ("antibody", "payload")) and self.agent:
@@ -66,12 +70,15 @@ class Dosing:
 
     def molar_mass(self, role: str) -> float:
         """Molar mass of a part [g/(nM um^3)]; NaN where it is not known."""
-        path = "molecular_weight" if role == _CONJUGATE else f"{role}.molecular_weight"
-        leaf = self.agent.leaves.get(path) if self.agent else None
+        path = "molecular_weight" if role in (_CONJUGATE, *self.slots) else f"{role}.molecular_weight"
+        entry = self.slots.get(role, self.agent)
+        leaf = entry.leaves.get(path) if entry else None
         return leaf.value_in("g/nM/um^3", path) if leaf else math.nan
 
     def hint_on_mass(self, role: str, molar_mass: float) -> str:
         """How to make a mass concentration possible where the molar mass is not known."""
+        if role in self.slots and not math.isfinite(molar_mass):
+            return f" (or its molar mass, to convert: {self.slots[role].key('molecular_weight')})"
         if self.agent is None or not role or math.isfinite(molar_mass):
             return ""
         path = self.agent.key("molecular_weight" if role == _CONJUGATE else f"{role}.molecular_weight")

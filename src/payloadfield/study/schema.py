@@ -146,7 +146,28 @@ class InitialTable(Table):
     states: dict[str, Any] = {}
 
 
-class StudyTable(Table):
+class SlotTable(Table):
+    """What a study chooses by name besides the agent, and values over the library's; see slots.py."""
+
+    inhibitor: StrictStr | None = None
+    senolytic: StrictStr | None = None
+    effector: StrictStr | None = None
+    vesicle: StrictStr | None = None
+    bridge: StrictStr | None = None
+    fate: StrictStr | None = None
+    sasp: StrictStr | None = None
+    lactate: StrictStr | None = None
+    ros: StrictStr | None = None
+    inhibitors: dict[str, dict[str, Any]] = {}
+    senolytics: dict[str, dict[str, Any]] = {}
+    effectors: dict[str, dict[str, Any]] = {}
+    vesicles: dict[str, dict[str, Any]] = {}
+    bridges: dict[str, dict[str, Any]] = {}
+    fates: dict[str, dict[str, Any]] = {}
+    secreted: dict[str, dict[str, Any]] = {}
+
+
+class StudyTable(SlotTable):
     """The whole file."""
 
     title: Title = "untitled"
