@@ -11,7 +11,6 @@ from payloadfield.mechanism.nodes import Expr
 CONSTANTS = ("N_A",)
 """Names with a fixed value in every expression: N_A = 0.602214076 molecules per nM um^3."""
 
-
 SLOTS = ("inhibitor", "senolytic", "effector", "vesicle")
 """What a study chooses besides the agent and the cell types: roots of `from`, and what `dosed_by` may name."""
 
@@ -21,7 +20,10 @@ DOSED_BY = ("conjugate", "antibody", "payload", *SLOTS)
 
 @dataclass(frozen=True)
 class Parameter:
-    """A number that a study supplies, in internal unit `unit`, once (`per` = "study") or for every cell ("cell")."""
+    """A number that a study supplies, in internal unit `unit`, once (`per` = "study") or for every cell ("cell").
+
+    is_extensive: what belongs to one living cell, so that an agent of n cells has n times as much.
+    """
 
     name: str
     unit: str
@@ -29,6 +31,7 @@ class Parameter:
     source: str | None
     value: float | None
     doc: str
+    is_extensive: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,11 @@ class Field:
 
 @dataclass(frozen=True)
 class State:
-    """A slot per cell: an amount [molecules], a loss ("accumulator", molecules) or a time integral ("exposure")."""
+    """A slot per cell: an amount [molecules], a loss ("accumulator", molecules), an integral ("exposure"), a share.
+
+    "tag": the share of a followed state that came from one source.  "fate": a number of cells.  "transition": how
+    probable it is by now; sampled, its cumulative hazard.  released_as: the field to which a dying cell gives it back.
+    """
 
     name: str
     kind: str
@@ -55,6 +62,33 @@ class State:
     unit: str
     doc: str
     rate: Expr | None = None
+    released_as: str | None = None
+
+
+COLLECTING = ("accumulator", "exposure", "transition", "tag")
+"""Kinds of slots on which nothing depends."""
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What a cell can come to: `initial`, its share at the start; `lysis` [1/s] where it is death, as it dissolves."""
+
+    name: str
+    initial: Expr
+    lysis: Expr | None
+    typical: Expr
+    doc: str
+
+
+@dataclass(frozen=True)
+class Transition:
+    """The way from fate `before` to fate `after`, with its hazard [1/s]."""
+
+    name: str
+    before: str
+    after: str
+    hazard: Expr
+    doc: str
 
 
 @dataclass(frozen=True)
@@ -69,13 +103,44 @@ class Accumulator:
 
 @dataclass(frozen=True)
 class Reaction:
-    """One direction of one reaction; `stoichiometry` holds the net change of each species that changes."""
+    """One direction of one reaction; `stoichiometry` holds the net change of each species that changes.
+
+    tag: the source that it gives to what it makes of a followed state (tagging.py).
+    """
 
     name: str
     scope: str
     stoichiometry: dict[str, Expr]
     rate: Expr
     text: str
+    tag: str | None = None
+
+
+@dataclass(frozen=True)
+class Contact:
+    """Exchange between touching cells: each gives `rate` [molecules/s] of the state `gives` to every cell it touches.
+
+    d takes_i / dt = sum_j s_i s_j rate_j,   d gives_i / dt = -rate_i sum_j s_i s_j,   s: `strength` of a cell.
+    rate: of parameters and states of the giving cell.  reach: cells touch within it times the sum of their radii.
+    takes: slots of the receiving cell that gain; all but the first only count what arrives.
+    """
+
+    name: str
+    gives: str
+    takes: tuple[str, ...]
+    rate: Expr
+    strength: Expr
+    reach: Expr
+    doc: str
+    tag: str | None = None
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A state, and the tagged states that it is the sum of: one for each source, in the order of `Mechanism.tags`."""
+
+    state: str
+    parts: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -84,7 +149,8 @@ class Mechanism:
 
     source_text: the file, or the one table that the file and its modules make together.  modules: which are on (or in
     which of their ways), by name.  origin: the module that declares an entry, by place such as ("fields", "adc"); ""
-    for the main file.  left_out: names of what a study does without, because it never leaves zero there.
+    for the main file.  left_out: names of what a study does without, because it never leaves zero there.  is_sampled:
+    whether each cell is in one of the fates, drawn by the solver, or in all of them with their probabilities.
     """
 
     name: str
@@ -102,6 +168,12 @@ class Mechanism:
     modules: Mapping[str, bool | str] = field(default_factory=dict)
     origin: Mapping[tuple[str, ...], str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    contacts: tuple[Contact, ...] = ()
+    tags: tuple[str, ...] = ()
+    followed: tuple[Followed, ...] = ()
+    fates: tuple[Fate, ...] = ()
+    transitions: tuple[Transition, ...] = ()
+    is_sampled: bool = False
 
     @cached_property
     def study_parameters(self) -> tuple[str, ...]:

@@ -66,6 +66,15 @@ def symbols(expr: Expr) -> frozenset[str]:
     return frozenset(found)
 
 
+def with_symbols(expr: Expr, meaning: Mapping[str, Expr]) -> Expr:
+    """An expression with names replaced by what they stand for."""
+    if isinstance(expr, Symbol):
+        return meaning.get(expr.name, expr)
+    if not isinstance(expr, Call):
+        return expr
+    return Call(expr.op, tuple(with_symbols(arg, meaning) for arg in expr.args))
+
+
 def walk(expr: Expr) -> Iterator[Expr]:
     """Every distinct node of an expression, the expression itself first."""
     seen: set[Expr] = set()

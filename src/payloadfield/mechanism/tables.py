@@ -77,6 +77,13 @@ class Table:
             raise self.refuse(key, "missing")
         return value if value is not None else str(default)
 
+    def flag(self, key: str) -> bool:
+        """True or false; false if the key is not there."""
+        value = self.data.get(key, False)
+        if not isinstance(value, bool):
+            raise self.refuse(key, f"got {value!r:.80}; true or false is needed")
+        return value
+
     def unit(self, key: str) -> Dimension:
         """Dimension of the unit under a key."""
         text = self.text(key)
@@ -141,7 +148,7 @@ class Names:
     @property
     def cell_rate_names(self) -> list[str]:
         """What the rate of a cell reaction or exposure may use."""
-        return self.of_kind("constant", "study", "cell", "fields", "states")
+        return self.of_kind("constant", "study", "cell", "fields", "states", "fates", "living")
 
     @property
     def voxel_rate_names(self) -> list[str]:

@@ -33,7 +33,7 @@ class ErrorNorm:
         self._first_step, self._growth = float(study.solver.first_step), 1.0
         self.seen_fields = np.zeros(plan.n_fields)
         self.seen_states = np.zeros(plan.n_states)
-        self._steering = np.array([s.kind == "state" for s in plan.mechanism.states], bool)
+        self._steering = np.array([s.kind in ("state", "fate") for s in plan.mechanism.states], bool)
         self._has_cells = plan.cells.n_cells > 0
         self.known_field_floors = FLOOR_FRACTION * np.nan_to_num(self._typical_fields, nan=0.0)
 
