@@ -23,6 +23,7 @@ class Cells:
     entry_voxel: (n_entries,) flat index in the grid
     entry_weight: (n_entries,) share of the cell in that voxel; those of a cell add up to 1 [1]
     period: lengths along z, y, x after which the grid repeats; infinite where it does not [um]
+    excludes_volume: (n_cells,) whether a cell's volume is taken from what fields may enter; None if none is
     """
 
     type_names: tuple[str, ...]
@@ -34,6 +35,7 @@ class Cells:
     entry_voxel: npt.NDArray[np.int64]
     entry_weight: FloatArray
     period: tuple[float, float, float] = (math.inf, math.inf, math.inf)
+    excludes_volume: npt.NDArray[np.bool_] | None = None
 
     @property
     def n_cells(self) -> int:

@@ -28,6 +28,7 @@ class Geometry:
     surface_distance: (nz, ny, nx) from the voxel centre to the nearest surface of a solid or a gel, positive in the
         medium; infinite without any surface [um]
     accessible_profile: (nz, ny, nx) factor of the accessible fraction, or None [1]
+    obstruction: (nz, ny, nx) factor of the diffusivity in what is accessible, or None [1]
     warnings: sentences on what is legal but probably not meant
     """
 
@@ -45,11 +46,19 @@ class Geometry:
     surface_distance: FloatArray
     accessible_profile: FloatArray | None = None
     warnings: tuple[str, ...] = ()
+    obstruction: FloatArray | None = None
 
     @property
     def apertures(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Apertures of the faces across z, y and x."""
         return self.aperture_z, self.aperture_y, self.aperture_x
+
+    @property
+    def mobility_profile(self) -> FloatArray | None:
+        """Factor of accessible fraction times diffusivity, or None [1]."""
+        if self.accessible_profile is None or self.obstruction is None:
+            return self.accessible_profile if self.obstruction is None else self.obstruction
+        return self.accessible_profile * self.obstruction
 
     @property
     def is_open(self) -> npt.NDArray[np.bool_]:

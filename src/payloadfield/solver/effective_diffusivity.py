@@ -90,8 +90,8 @@ class _SideDrive:
     def __init__(self, plan: Plan, geometry: Geometry, along: int, field: str) -> None:
         mobility = np.array([m.relative_diffusivity_of(field) * m.accessible_fraction_of(field)
                              for m in geometry.materials])[geometry.open_label]  # fmt: skip
-        if geometry.accessible_profile is not None:
-            mobility = mobility * geometry.accessible_profile
+        if geometry.mobility_profile is not None:
+            mobility = mobility * geometry.mobility_profile
         # From the middle of a voxel to its side: h^2 a kappa / (h / 2).
         across = 2.0 * geometry.grid.spacing * float(plan.diffusivity[0]) * np.moveaxis(mobility, along, 0)
         aperture = np.moveaxis(geometry.apertures[along], along, 0)
