@@ -4,6 +4,20 @@ from payloadfield.geometry.box import Box
 from payloadfield.geometry.combined import Difference, Intersection, Union
 from payloadfield.geometry.cylinder import Cylinder
 from payloadfield.geometry.droplets import Droplets
+from payloadfield.geometry.gcode import (
+    GCODE_UNITS,
+    Code,
+    Print,
+    PrintedStrands,
+    PrintSettings,
+    PrintSummary,
+    Switch,
+    Toolpath,
+    make_strands,
+    placed,
+    read_gcode,
+    summarise_print,
+)
 from payloadfield.geometry.geometry import Geometry
 from payloadfield.geometry.grid import AXES, SIDES, FloatArray, VoxelGrid, make_grid
 from payloadfield.geometry.label_array import LabelArray
@@ -22,10 +36,12 @@ from payloadfield.geometry.woodpile import Woodpile
 
 __all__ = [
     "AXES",
+    "GCODE_UNITS",
     "MEDIUM",
     "MESH_UNITS",
     "SIDES",
     "Box",
+    "Code",
     "Cylinder",
     "Difference",
     "Droplets",
@@ -39,11 +55,17 @@ __all__ = [
     "MinimalSurface",
     "Moved",
     "Pockets",
+    "Print",
+    "PrintSettings",
+    "PrintSummary",
+    "PrintedStrands",
     "Repeated",
     "Rotated",
     "Shape",
     "Sphere",
     "Spread",
+    "Switch",
+    "Toolpath",
     "Triangles",
     "Union",
     "VoxelGrid",
@@ -53,8 +75,12 @@ __all__ = [
     "local_thickness",
     "make_geometry",
     "make_grid",
+    "make_strands",
     "make_triangles",
     "measure_geometry",
+    "placed",
+    "read_gcode",
     "read_mesh",
+    "summarise_print",
     "wall_vectors",
 ]

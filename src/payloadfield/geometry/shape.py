@@ -63,6 +63,14 @@ def unmoved(points: Points) -> Points:
     return points
 
 
+def affine(place: Placing) -> tuple[FloatArray, FloatArray]:
+    """Matrix and shift of a placing: points of the shape are matrix @ point of the grid + shift."""
+    z, y, x = place((np.array([0.0, 1, 0, 0]), np.array([0.0, 0, 1, 0]), np.array([0.0, 0, 0, 1])))
+    images = np.stack([z, y, x])
+    matrix, shift = images[:, 1:] - images[:, :1], images[:, 0]
+    return (np.eye(3) if np.allclose(matrix, np.eye(3), rtol=0, atol=1e-12) else matrix), shift
+
+
 def fitted(shape: Shape, grid: VoxelGrid, place: Placing = unmoved) -> Shape:
     """The shape as it is on a grid: a porosity becomes a level, a mesh becomes distances.
 

@@ -129,7 +129,7 @@ def _look_around(corners: FloatArray, needed: BoolArray) -> tuple[IntArray, npt.
     box_low, box_high = _box(corners)
     low = np.clip(np.ceil(box_low - REACH), 0, shape).astype(np.int64)
     high = np.clip(np.floor(box_high + REACH) + 1, 0, shape).astype(np.int64)
-    flat, triangle = _points_in_boxes(low, np.maximum(high - low, 0), needed.shape)
+    flat, triangle = points_in_boxes(low, np.maximum(high - low, 0), needed.shape)
     kept = needed.reshape(-1)[flat]
     flat, triangle = flat[kept], triangle[kept]
     table, distance = _table(corners), np.empty(len(flat), np.float32)
@@ -142,7 +142,7 @@ def _look_around(corners: FloatArray, needed: BoolArray) -> tuple[IntArray, npt.
     return flat, distance
 
 
-def _points_in_boxes(low: IntArray, size: IntArray, shape: tuple[int, ...]) -> tuple[IntArray, IntArray]:
+def points_in_boxes(low: IntArray, size: IntArray, shape: tuple[int, ...]) -> tuple[IntArray, IntArray]:
     """Flat index of each lattice point in boxes, and the number of its box."""
     rows = size[:, 0] * size[:, 1]
     box = np.repeat(np.arange(len(low)), rows)

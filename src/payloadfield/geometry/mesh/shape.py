@@ -11,7 +11,7 @@ from payloadfield.geometry.mesh.band import corners_of_cut_voxels, distances_nea
 from payloadfield.geometry.mesh.checking import describe_place
 from payloadfield.geometry.mesh.rays import Crossings, fill, find_crossings
 from payloadfield.geometry.mesh.triangles import Triangles
-from payloadfield.geometry.shape import NOT_PERIODIC, Placing, unmoved
+from payloadfield.geometry.shape import NOT_PERIODIC, Placing, affine, unmoved
 
 # A mesh this many times larger than the grid, or smaller than this many voxels, is in another unit than was said.
 TOO_LARGE, TOO_SMALL = 200, 0.5
@@ -49,7 +49,7 @@ class Mesh:
         place: from points of the grid to points of the mesh, where it was moved or turned
         Raises GeometryError for a mesh outside the grid, in another unit, or with walls thinner than a voxel.
         """
-        matrix, shift = _affine(place)
+        matrix, shift = affine(place)
         triangles = self.triangles.turned(matrix.T, -matrix.T @ shift)
         notes = _check_extent(triangles, grid, self.name)
         h = grid.spacing
@@ -137,14 +137,6 @@ class MeshOnGrid:
             total += np.clip(value, -most, most) * (weight[0] * weight[1] * weight[2])
             is_known &= np.abs(value) < most
         return np.where(is_known, total, np.where(total < 0, -most, most)) if all_known else total
-
-
-def _affine(place: Placing) -> tuple[FloatArray, FloatArray]:
-    """Matrix and shift of a placing."""
-    z, y, x = place((np.array([0.0, 1, 0, 0]), np.array([0.0, 0, 1, 0]), np.array([0.0, 0, 0, 1])))
-    images = np.stack([z, y, x])
-    matrix, shift = images[:, 1:] - images[:, :1], images[:, 0]
-    return (np.eye(3) if np.allclose(matrix, np.eye(3), rtol=0, atol=1e-12) else matrix), shift
 
 
 def _far(grid: VoxelGrid) -> float:
