@@ -86,6 +86,10 @@ class Backend(ABC):
         """out[voxel] += factor * sum of the entries there, in a fixed order; entries (n_entry,), out (n,)."""
 
     @abstractmethod
+    def exchange(self, contact: int, values: Floats, other: float, own: float, out: Floats) -> None:
+        """out_i += sum_j g_ij (other values_j - own values_i) over the cells j that touch cell i; all (n_cell,)."""
+
+    @abstractmethod
     def add_product(self, out: Floats, a: Floats, b: Floats, factor: float) -> None:
         """out += factor * a * b, all (n,)."""
 

@@ -95,6 +95,19 @@ class CellTable:
 
 
 @dataclass(frozen=True)
+class ContactTable:
+    """Cells that touch each other, each pair in both rows.
+
+    row_start (n_cell + 1,); touching (n_link,): the other cell; strength (n_link,): of the pair, the same both ways.
+    Those that touch a cell stand in ascending order, so that sums over them are taken in a fixed order.
+    """
+
+    row_start: NDArray[np.int64]
+    touching: NDArray[np.int64]
+    strength: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything a backend needs to advance a study.
 
@@ -102,7 +115,8 @@ class Plan:
     there is none. group_of_field, diffusivity [um^2/s]: per field. capacity: (n_capacity, n_open) accessible volume
     [um^3], row capacity_index[f] for field f. parameters (n_parameter,), cell_parameters (n_cell_parameter, n_cell).
     moiety_of_field (n_moiety, n_field), moiety_of_state (n_moiety, n_state), moiety_of_accumulator
-    (n_moiety, n_accumulator): how much of each moiety one unit of each species contains.
+    (n_moiety, n_accumulator): how much of each moiety one unit of each species contains. contacts: one table for each
+    contact of the mechanism.
     """
 
     mechanism: Any
@@ -122,6 +136,7 @@ class Plan:
     moiety_of_field: NDArray[np.float64]
     moiety_of_state: NDArray[np.float64]
     moiety_of_accumulator: NDArray[np.float64]
+    contacts: tuple[ContactTable, ...] = ()
 
     @property
     def n_open(self) -> int:

@@ -219,6 +219,10 @@ def _of_hill(args: tuple[Expr, ...], slopes: tuple[Expr, ...]) -> Expr:
     return mul(Call("hill_slope", args), add(slopes[0], neg(mul(div(x, half), slopes[1]))))
 
 
+def _of_if_less(args: tuple[Expr, ...], slopes: tuple[Expr, ...]) -> Expr:
+    return Call("if_less", (args[0], args[1], slopes[2], slopes[3]))
+
+
 def _away_from_zero(expr: Expr) -> Expr:
     return Call("max", (expr, Number(SMALLEST_ARGUMENT)))
 
@@ -234,4 +238,5 @@ _RULES = {
     "min": _of_min,
     "max": _of_max,
     "hill": _of_hill,
+    "if_less": _of_if_less,
 }

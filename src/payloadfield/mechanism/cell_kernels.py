@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from payloadfield.mechanism.assignments import ENTRY, ITEM, STUDY, Access, Function, Kernel, Sheet
-from payloadfield.mechanism.calculus import ZERO, add, mul, neg
+from payloadfield.mechanism.calculus import ZERO, add, derivative, mul, neg, simplify
 from payloadfield.mechanism.dependency import cell_couplings, direct_couplings
 from payloadfield.mechanism.elimination import Elimination, eliminate, factor, solve, solve_transposed
 from payloadfield.mechanism.flows import Flow, cell_flows
-from payloadfield.mechanism.model import Mechanism
+from payloadfield.mechanism.model import COLLECTING, Contact, Mechanism
 from payloadfield.mechanism.nodes import Expr, Symbol
 
 _FOOTPRINT = ("start", "voxel", "weight")
@@ -36,13 +36,13 @@ class CellKernels:
         self.flows = cell_flows(mechanism.fields, mechanism.states, mechanism.reactions)
         self.exchanged = tuple(f for f, name in enumerate(self.fields) if self._is_exchanged(name))
         self.schur_pairs = self._schur_pairs()
-        collecting = [i for i, state in enumerate(mechanism.states) if state.kind != "state"]
+        collecting = [i for i, state in enumerate(mechanism.states) if state.kind in COLLECTING]
         self.jacobian = direct_couplings(self.flows, self.states)
         self.plan: Elimination = eliminate(len(self.states), self.jacobian, collecting)
 
     def functions(self) -> tuple[Function, ...]:
         """All of them, in the order in which a step uses them."""
-        return (self.rates(), self.factor(), self.respond(), self.absorb(), self.solve())
+        return (self.rates(), self.factor(), self.respond(), self.absorb(), self.solve(), self.contacts())
 
     def _is_exchanged(self, name: str) -> bool:
         return any(name in flow.changes or name in flow.slopes for flow in self.flows)
@@ -202,6 +202,19 @@ class CellKernels:
         arguments = ("lu", "rhs", "out")
         doc = "Solve (sg I - J) out = rhs in every cell."
         return _single("cell_solve", doc, arguments, self._kernel("cell_solve", doc, arguments, [sheet]))
+
+    def contacts(self) -> Function:
+        """What every cell gives to each cell that it touches by one contact, and the slope by the state given."""
+        arguments = ("fields", *_POINT, "f", "flux", "slope")
+        doc = "What every cell gives by contact number f to each that it touches [molecules/s], and the slope [1/s]."
+        kernels = tuple(self._contact(contact, arguments) for contact in self.mechanism.contacts)
+        return Function("cell_contacts", doc, arguments, kernels, "f")
+
+    def _contact(self, contact: Contact, arguments: tuple[str, ...]) -> Kernel:
+        sheet, rate = Sheet(ITEM), simplify(contact.rate)
+        sheet.store("flux", -1, rate, f"{contact.gives} to every cell that is touched")
+        sheet.store("slope", -1, derivative(rate, contact.gives))
+        return self._kernel(f"cell_contacts_{contact.name}", contact.name, arguments, [sheet])
 
 
 def _single(name: str, doc: str, arguments: tuple[str, ...], kernel: Kernel) -> Function:

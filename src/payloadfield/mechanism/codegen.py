@@ -153,6 +153,7 @@ def array_sizes(program: Program) -> dict[str, int]:
         "N_PARAMETERS": mechanism.study_parameters,
         "N_CELL_PARAMETERS": mechanism.cell_parameters,
         "N_ACCUMULATORS": mechanism.accumulators,
+        "N_CONTACTS": mechanism.contacts,
     }
     of_constants = {"N_EXCHANGED": "EXCHANGED", "N_SCHUR": "SCHUR_PAIRS"}
     of_constants |= {"N_VOXEL_PAIRS": "VOXEL_PAIRS", "N_BATH_PAIRS": "BATH_PAIRS"}

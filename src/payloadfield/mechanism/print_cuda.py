@@ -27,7 +27,7 @@ from payloadfield.mechanism.source import WIDTH, Lines, inputs_at
 _WORDS = """
 real small item own smaller larger power block_sum block_partial accumulate divergence inflow fabs v n_open n_entry
 threadIdx blockIdx blockDim gridDim warpSize BLOCK DYNAMIC_SHARED N_FIELDS N_STATES N_EXCHANGED N_SCHUR N_VOXEL_PAIRS
-N_BATH_PAIRS N_PARAMETERS N_CELL_PARAMETERS N_ACCUMULATORS and or not xor asm catch const_cast compl decltype
+N_BATH_PAIRS N_PARAMETERS N_CELL_PARAMETERS N_ACCUMULATORS N_CONTACTS and or not xor asm catch const_cast compl decltype
 dynamic_cast explicit export friend mutable namespace noexcept nullptr protected reinterpret_cast static_cast
 static_assert thread_local throw try typeid typename using virtual wchar_t char8_t char16_t char32_t alignas alignof
 concept constexpr consteval constinit co_await co_return co_yield requires bitand bitor and_eq or_eq not_eq xor_eq

@@ -90,12 +90,16 @@ class OutputSettings:
 
     times: of the snapshots [s], from 0 to the end.  fields, cells: names of fields and cell states.
     checkpoint_every: wall time between checkpoints [s].
+    peaks: exposures whose peaks are followed, as names of slots.  thresholds: by exposure, in its unit per second: how
+    long it is exceeded is followed.
     """
 
     times: tuple[float, ...]
     fields: tuple[str, ...]
     cells: tuple[str, ...]
     checkpoint_every: float = 600.0
+    peaks: tuple[str, ...] = ()
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -81,6 +81,11 @@ class CompiledBackend(Backend):
         cells = self.plan.cells
         blocks.gather(entries, factor, cells.touched_voxel, cells.touched_start, cells.touched_entry, out)
 
+    def exchange(self, contact: int, values: Floats, other: float, own: float, out: Floats) -> None:
+        """See Backend."""
+        table = self.plan.contacts[contact]
+        blocks.exchange(table.row_start, table.touching, table.strength, values, other, own, out)
+
     def sums(self, values: Floats) -> Floats:
         """See Backend."""
         return np.array([self._ops.total(row, self._partial_for(row.size)) for row in values])

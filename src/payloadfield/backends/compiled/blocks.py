@@ -39,6 +39,16 @@ def gather(entries, factor, touched_voxel, touched_start, touched_entry, out):
 
 
 @njit(**_OPTIONS)
+def exchange(row_start, touching, strength, values, other, own, out):
+    """out_i += sum_j g_ij (other values_j - own values_i), in a fixed order."""
+    for i in range(out.size):
+        total = 0.0
+        for k in range(row_start[i], row_start[i + 1]):
+            total += strength[k] * (other * values[touching[k]] - own * values[i])
+        out[i] += total
+
+
+@njit(**_OPTIONS)
 def add_bath_flux(voxel, conductance, value, bath, out):
     """out += g_bath (bath - u) at the voxels that touch the bath."""
     for k in range(voxel.size):

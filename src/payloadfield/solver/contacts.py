@@ -1,0 +1,87 @@
+"""Exchange between touching cells, as part of a step.
+
+A contact links cells across the whole grid, so it stays out of the Jacobian, and what one cell loses another gains to
+the last digit (differences of rates, times a strength that is the same for both). The Rosenbrock-W method allows that:
+its order stays 3, but a step is stable only while
+    2 M q' sum_j g_ij < 0.63,   M = (sg I - J)^-1 of the cell at the state given, sg = 1 / (gamma dt),   q' = dq/ds:
+without other losses, while the rate constant of all contacts of a cell together, times the step, is below 0.72. A
+longer step is rejected. Found from the stability function of ROS34PW2 with -a in the Jacobian and -e outside of it:
+|R| <= 1 for every a while e / (sg + a) < 0.63; the fastest mode of the exchange decays at e = 2 q' sum_j g_ij.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from payloadfield.backends.base import Backend
+from payloadfield.backends.plan import ContactTable, Plan
+from payloadfield.cells import Cells, touching_pairs
+from payloadfield.mechanism import evaluate
+from payloadfield.solver.tableau import ERROR_ORDER
+from payloadfield.units import AVOGADRO_NM_UM3
+
+STABLE_SHARE = 0.63
+"""Largest e / (sg + a) at which a decay at rate e outside of the Jacobian, beside a inside of it, is stable."""
+
+_Floats = NDArray[np.float64]
+
+
+def make_contact_tables(study: Any) -> tuple[ContactTable, ...]:
+    """Cells that touch each other, for each contact of the mechanism."""
+    mechanism = study.mechanism
+    values = {"N_A": AVOGADRO_NM_UM3, **dict(zip(mechanism.study_parameters, study.parameters, strict=True))}
+    of_cell = {**values, **dict(zip(mechanism.cell_parameters, study.cell_parameters, strict=True))}
+    return tuple(
+        make_contact_table(study.cells, float(evaluate(item.reach, values)), evaluate(item.strength, of_cell))
+        for item in mechanism.contacts
+    )
+
+
+def make_contact_table(cells: Cells, reach: float, strength: _Floats | float) -> ContactTable:
+    """Cells within `reach` times the sum of their radii; strength: of every cell, its product that of the pair."""
+    first, second = touching_pairs(cells, reach).T
+    row, touching = np.concatenate([first, second]), np.concatenate([second, first])
+    order = np.lexsort((touching, row))
+    row, touching = row[order], touching[order]
+    of_cell = np.broadcast_to(np.asarray(strength, float), (cells.n_cells,))
+    start = np.searchsorted(row, np.arange(cells.n_cells + 1)).astype(np.int64)
+    return ContactTable(start, np.ascontiguousarray(touching, np.int64), of_cell[row] * of_cell[touching])
+
+
+class ContactExchange:
+    """What the contacts of a plan add to the rates of the states."""
+
+    def __init__(self, plan: Plan, backend: Backend) -> None:
+        self.plan, self.backend = plan, backend
+        rows = {name: row for row, name in enumerate(plan.mechanism.state_names)}
+        self._contacts = [(rows[c.gives], [rows[name] for name in c.takes]) for c in plan.mechanism.contacts]
+        self._flux, self._slope = (np.zeros(plan.cells.n_cells) for _ in range(2))
+
+    def add_rates(self, arguments: tuple[Any, ...], d_states: _Floats) -> None:
+        """d_states += what every cell gives and takes; arguments: as for the generated functions of the cells."""
+        exchange = self.backend.exchange
+        for number, (gives, takes) in enumerate(self._contacts):
+            self.backend.code.cell_contacts(*arguments, number, self._flux, self._slope)
+            kept = gives == takes[0]
+            exchange(number, self._flux, 1.0, 1.0 if kept else 0.0, d_states[takes[0]])
+            if not kept:
+                exchange(number, self._flux, 0.0, 1.0, d_states[gives])
+            for counter in takes[1:]:
+                exchange(number, self._flux, 1.0, 0.0, d_states[counter])
+
+    def haste(self, arguments: tuple[Any, ...], lu: _Floats, rhs: _Floats, out: _Floats) -> float:
+        """How far a step is beyond what is stable, as a scaled error: above 1 it has to be rejected.
+
+        lu: factors of the cells at the base of the step; rhs, out: room for a right-hand side and its solution.
+        """
+        worst = 0.0
+        for number, (gives, _) in enumerate(self._contacts):
+            self.backend.code.cell_contacts(*arguments, number, self._flux, self._slope)
+            rhs[...] = 0.0
+            self.backend.exchange(number, self._slope, 0.0, -2.0, rhs[gives])
+            self.backend.code.cell_solve(lu, rhs, out)
+            worst = max(worst, float(abs(out[gives]).max()))
+        return (worst / STABLE_SHARE) ** ERROR_ORDER
