@@ -116,7 +116,7 @@ def test_the_good_study_is_good(tmp_path: Path) -> None:
         ('at = "0 h"', 'at = "3 h"', "schedule[0].at: is at 3 h, after the end at 2 h"),
         ('at = "0 h"', 'at = "1 h"\nwash = 1.0\n[[schedule]]\nat = "0.5 h"',
          "schedule[1].at: is at 0.5 h, before the event"),
-        ('dose = { "T-DXd" = "50 nM" }', "", "schedule[0]: neither dose nor wash"),
+        ('dose = { "T-DXd" = "50 nM" }', "", "schedule[0]: neither dose nor curve nor wash"),
         ('"T-DXd"', '"T-DXD"', "schedule[0].dose.T-DXD: unknown agent; did you mean 'T-DXd'?"),
         ('"T-DXd" =', '"MMAE" = "1 nM", "T-DXd" =', "MMAE is no part of T-DXd; dose one of: DXd, T-DXd, adc"),
         ('"T-DXd" =', '"T-DM1" = "1 nM", "T-DXd" =', "two conjugates in one study (T-DM1 and T-DXd)"),

@@ -29,6 +29,7 @@ class Resolved:
     cell_types: Mapping[str, Merged]
     materials: Sequence[Merged]
     modules: Mapping[str, bool | str]
+    curves: Sequence[Mapping[str, Any]]
 
 
 def make_effective(
@@ -44,6 +45,8 @@ def make_effective(
     effective |= {"mechanism": mechanism, "modules": dict(resolved.modules)}
     effective |= {"boundary": {side: boundary[side] for side in SIDES}}
     effective["output"] |= {"fields": list(output.fields), "cells": list(output.cells)}
+    for row, curves in zip(effective["schedule"], resolved.curves, strict=True):
+        row["curve"] = curves
     _make_paths_full(effective, folder)
     parameters = {**lookup.given, **lookup.defaults}
     effective[PARAMETERS] = {name: leaf.as_table() for name, leaf in parameters.items()}
@@ -80,6 +83,7 @@ def _without_empty(table: Mapping[str, Any]) -> dict[str, Any]:
 def tables_with_files(effective: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The tables of an effective study that name a file under the key `file`."""
     rows = [*effective.get("scaffold", ()), *effective.get("cells", ())]
+    rows += [curve for event in effective.get("schedule", ()) for curve in event.get("curve", {}).values()]
     for row in rows:
         rows += row.get("parts", ())  # met by this loop in its turn
     return [row for row in rows if "file" in row]

@@ -16,7 +16,7 @@ from payloadfield.geometry import Geometry, Material, Pockets, VoxelGrid, find_p
 from payloadfield.library import count_grades, load_library, unit_of
 from payloadfield.mechanism import Mechanism, built_in_mechanisms, load_mechanism, refuse_modules
 from payloadfield.study.effective import Resolved, make_effective
-from payloadfield.study.leaves import LeafReader
+from payloadfield.study.leaves import Leaf, LeafReader
 from payloadfield.study.lookup import AGENT, CELL_TYPE, PROTEASE, Lookup, read_given
 from payloadfield.study.merge import Merged, Merger
 from payloadfield.study.overrides import Path as KeyPath
@@ -25,6 +25,7 @@ from payloadfield.study.problems import Problems
 from payloadfield.study.reading import StudyText, is_file, read_study
 from payloadfield.study.resolve_agent import find_agent
 from payloadfield.study.resolve_cells import CellResolver, cell_parameters, cell_values
+from payloadfield.study.resolve_curves import CurveReader
 from payloadfield.study.resolve_geometry import (
     bath_warnings,
     resolve_bath,
@@ -32,7 +33,7 @@ from payloadfield.study.resolve_geometry import (
     resolve_grid,
     resolve_materials,
 )
-from payloadfield.study.resolve_schedule import Dosing, resolve_output, resolve_schedule
+from payloadfield.study.resolve_schedule import Dosing, concentration, curve_tables, resolve_output, resolve_schedule
 from payloadfield.study.resolve_shapes import resolve_shapes
 from payloadfield.study.resolve_state import (
     all_values,
@@ -51,6 +52,7 @@ from payloadfield.study.study import Event, FloatArray, OutputSettings, SolverSe
 from payloadfield.study.validate import validate
 
 DEFAULT_PROTEASE = "cathepsin L"
+PHARMACOKINETICS = "pharmacokinetics"
 _KIND_OF_ROOT = {AGENT: "conjugate", PROTEASE: "protease", CELL_TYPE: "cell_type"}
 _KIND_OF_ROOT |= {slot.name: slot.kind for slot in SLOTS.values()}
 
@@ -189,13 +191,27 @@ class _Loading:
             materials=materials,
             entries=entries,
             output=resolve_output(table.output, table.duration, mechanism, problems),
-            schedule=resolve_schedule(table, self.dosing, problems, has_bath=has_bath),
+            schedule=resolve_schedule(table, self.dosing, self._curve_reader(), problems, has_bath=has_bath),
             initial_fields=initial_concentrations(table.initial.fields, "initial.fields", self.dosing, problems),
             initial_bath=initial_concentrations(table.initial.bath, "initial.bath", self.dosing, problems),
         )
         self.lookup.note_missing_agent()
         self.lookup.note_missing_choices(mechanism)
         return numbers
+
+    def _curve_reader(self) -> CurveReader:
+        library, problems = self.merger.library, self.problems
+
+        def find(name: str) -> dict[str, Leaf] | None:
+            if not library.has(name, PHARMACOKINETICS):
+                return None
+            return {path: Leaf(q, "library") for path, q in library.find(name, PHARMACOKINETICS).values.items()}
+
+        def read(given: object, molar_mass: float, key: str) -> float:
+            return concentration(given, molar_mass, problems, key)
+
+        names = library.names(PHARMACOKINETICS)
+        return CurveReader(problems, self.text.folder, read, find, names, self.lookup.note_source)
 
     def _space(self, numbers: _Numbers) -> _Space:
         """Build geometry and cells; each step needs the one before, so the first refusal ends it."""
@@ -251,7 +267,8 @@ class _Loading:
         )
 
     def _effective(self, numbers: _Numbers) -> dict[str, Any]:
-        resolved = Resolved(self.lookup, self.resolver.types, numbers.entries, self.mechanism.modules)
+        curves = curve_tables(self.table, numbers.schedule, self.dosing)
+        resolved = Resolved(self.lookup, self.resolver.types, numbers.entries, self.mechanism.modules, curves)
         folder, name = self.text.folder, self.mechanism_name
         return make_effective(self.table, resolved, name, folder, numbers.boundary, numbers.output)
 

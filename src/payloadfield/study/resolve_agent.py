@@ -36,7 +36,7 @@ def find_agent(table: StudyTable, merger: Merger) -> Merged | None:
 def _dosed(table: StudyTable, merger: Merger) -> list[str]:
     found = []
     for event in table.schedule:
-        for name in event.dose:
+        for name in (*event.dose, *event.curve):
             if name in table.agents or merger.library.has(name, "conjugate"):
                 found.append(merger.canonical("conjugate", name))
     return found

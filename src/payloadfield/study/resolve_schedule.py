@@ -1,18 +1,20 @@
-"""The schedule: doses and washes in order of time, with names of molecules turned into fields."""
+"""The schedule: doses, curves and washes in order of time, with names of molecules turned into fields."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from payloadfield.errors import UnitsError
 from payloadfield.mechanism import Mechanism
+from payloadfield.study.curve import Curve, Tabulated
 from payloadfield.study.fields import quantity_text
 from payloadfield.study.merge import PARTS, Merged, Merger
 from payloadfield.study.problems import Problems, did_you_mean
-from payloadfield.study.schema import OutputTable, StudyTable
+from payloadfield.study.resolve_curves import CurveReader, curve_table
+from payloadfield.study.schema import EventTable, OutputTable, StudyTable
 from payloadfield.study.slots import SLOTS
 from payloadfield.study.study import Event, OutputSettings
 from payloadfield.units import parse_quantity
@@ -85,9 +87,15 @@ class Dosing:
         return f" (or the molar mass of the {role}, to convert: {path})"
 
 
-def resolve_schedule(table: StudyTable, dosing: Dosing, problems: Problems, *, has_bath: bool) -> tuple[Event, ...]:
-    """Events in order.  Notes problems: outside the duration, out of order, empty, unknown names, no bath to dose."""
-    events, latest = [], 0.0
+def resolve_schedule(
+    table: StudyTable, dosing: Dosing, curves: CurveReader, problems: Problems, *, has_bath: bool
+) -> tuple[Event, ...]:
+    """Events in order.
+
+    Notes problems: outside the duration, out of order, empty, unknown names, no bath to dose, curves of a finite bath,
+    and tables that end before their curve does.
+    """
+    events, latest = list[Event](), 0.0
     for index, row in enumerate(table.schedule):
         key = f"schedule[{index}]"
         if row.at > table.duration:
@@ -99,12 +107,63 @@ def resolve_schedule(table: StudyTable, dosing: Dosing, problems: Problems, *, h
                 f"is at {row.at / 3600:g} h, before the event above it at {latest / 3600:g} h; list events in order",
             )
         latest = max(latest, row.at)
-        if not row.dose and row.wash == 0:
-            problems.add(key, "neither dose nor wash; say what happens to the bath")
+        if not row.dose and not row.curve and row.wash == 0:
+            problems.add(key, "neither dose nor curve nor wash; say what happens to the bath")
         elif not has_bath:
             problems.add(key, 'there is no bath to dose or wash; open a side to it, such as [boundary] z_high = "bath"')
-        events.append(Event(row.at, _doses(row.dose, dosing, problems, f"{key}.dose"), row.wash))
+        elif row.curve and math.isfinite(table.bath.volume):
+            problems.add(
+                f"{key}.curve", 'the bath is finite, so that its concentrations follow from the balance; a curve needs '
+                'bath.volume = "infinite"',
+            )  # fmt: skip
+        doses = _doses(row.dose, dosing, problems, f"{key}.dose")
+        events.append(Event(row.at, doses, row.wash, _curves(row, doses, dosing, curves, f"{key}.curve")))
+    _refuse_short_tables(table, events, problems)
     return tuple(events)
+
+
+def _curves(
+    row: EventTable, doses: Mapping[int, float], dosing: Dosing, curves: CurveReader, key: str
+) -> dict[int, Curve]:
+    """Curves of one event by field; a field has one, and no dose beside it."""
+    found: dict[int, Curve] = {}
+    for name, given in row.curve.items():
+        index, role = dosing.field_of(name)
+        if index is None:
+            curves.problems.add(f"{key}.{name}", dosing.refusal(name, role))
+            continue
+        field = dosing.mechanism.field_names[index]
+        if index in found:
+            curves.problems.add(f"{key}.{name}", f"a second curve for the field {field!r}; a field follows one")
+        elif index in doses:
+            curves.problems.add(f"{key}.{name}", f"the field {field!r} is dosed in the same event; keep one of them")
+        curve = curves.read(given, row.at, dosing.molar_mass(role), f"{key}.{name}")
+        if curve is not None:
+            found[index] = curve
+    return found
+
+
+def _refuse_short_tables(table: StudyTable, events: Sequence[Event], problems: Problems) -> None:
+    """A table has to last until another event ends its curve, or to the end of the study."""
+    for number, event in enumerate(events):
+        for index, curve in event.curve.items():
+            following = (e.time for e in events[number + 1 :] if e.wash > 0 or index in {*e.dose, *e.curve})
+            end = next(following, table.duration)
+            if isinstance(curve, Tabulated) and curve.times[-1] < end * (1 - 1e-12):
+                problems.add(
+                    f"schedule[{number}].curve",
+                    f"the table ends {(curve.times[-1] - event.time) / 3600:g} h after the event, but is followed for "
+                    f"{(end - event.time) / 3600:g} h; add rows up to there",
+                )
+
+
+def curve_tables(table: StudyTable, events: Sequence[Event], dosing: Dosing) -> list[dict[str, Any]]:
+    """The curves of every event by name, as tables that read back as the same."""
+    return [
+        {name: curve_table(event.curve[index], given) for name, given in row.curve.items()
+         if (index := dosing.field_of(name)[0]) in event.curve}
+        for row, event in zip(table.schedule, events, strict=True)
+    ]  # fmt: skip
 
 
 def _doses(given: Mapping[str, Any], dosing: Dosing, problems: Problems, key: str) -> dict[int, float]:

@@ -96,10 +96,11 @@ class CellsTable(Table):
 
 
 class EventTable(Table):
-    """[[schedule]]: at a time [s], wash the bath and then set concentrations in it."""
+    """[[schedule]]: at a time [s], wash the bath, then set concentrations in it or let them follow curves."""
 
     at: Time
     dose: dict[str, Any] = {}
+    curve: dict[str, Any] = {}
     wash: Fraction = 0.0
 
 
