@@ -9,7 +9,7 @@ from tests.references import reaction_text
 
 from payloadfield.cells import Cells
 from payloadfield.geometry import Geometry, Material, VoxelGrid, find_pockets, make_geometry
-from payloadfield.mechanism import load_mechanism
+from payloadfield.mechanism import Mechanism, load_mechanism
 from payloadfield.study import Bath, Event, OutputSettings, SolverSettings, Study
 
 MECHANISMS = Path(__file__).parent / "mechanisms"
@@ -18,7 +18,9 @@ SOLID = Material("solid", "impermeable", {"default": 0.0}, {"default": 0.0}, {})
 
 
 def find_mechanism(name):
-    """One of the tests' own mechanisms, or a built-in one."""
+    """One of the tests' own mechanisms, or a built-in one; a mechanism is taken as it is."""
+    if isinstance(name, Mechanism):
+        return name
     path = MECHANISMS / f"{name}.toml"
     return load_mechanism(str(path) if path.exists() else name)
 
@@ -128,7 +130,8 @@ def evaluate_table(network, table, key, names, values):
 
 def start_states(network, values, n_cell, given):
     """Molecules of every state at time zero, (S, n_cell): given, or the mechanism's own expression, or zero."""
-    entries = tomllib.loads(network.source_text).get("states", {})
+    tables = tomllib.loads(network.source_text)
+    entries = tables.get("states", {}) | tables.get("fates", {})
     texts = [entries.get(name, {}).get("initial", 0.0) for name in network.state_names]
     found = [given.get(n, reaction_text.value(t, values)) for n, t in zip(network.state_names, texts, strict=True)]
     return np.array([np.broadcast_to(v, n_cell) for v in found], float).reshape(len(found), n_cell)

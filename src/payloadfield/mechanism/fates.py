@@ -16,6 +16,7 @@ from payloadfield.errors import MechanismError
 from payloadfield.mechanism.calculus import ONE, ZERO, add, div, mul, neg, simplify
 from payloadfield.mechanism.model import Fate, Field, Parameter, Reaction, State, Transition
 from payloadfield.mechanism.nodes import Call, Expr, Number, Symbol, with_symbols
+from payloadfield.mechanism.reactions import equation_text
 from payloadfield.mechanism.stoichiometry import polynomial
 from payloadfield.mechanism.tables import Names, Table, near
 
@@ -142,14 +143,27 @@ class FateLowering:
         """Exposures with their rates for an agent."""
         return tuple(replace(item, rate=self.meant(item.rate)) if item.rate else item for item in states)
 
-    def reactions(self, given: Sequence[Reaction], states: Sequence[State], fields: Sequence[Field]) -> list[Reaction]:
-        """All reactions: those given, of living cells; the transitions; and what dying cells give back."""
+    def reactions(
+        self,
+        given: Sequence[Reaction],
+        states: Sequence[State],
+        fields: Sequence[Field],
+        releases: Mapping[str, dict[str, Expr] | None],
+    ) -> tuple[Reaction, ...]:
+        """All reactions: those given, of living cells; the transitions; and what dying cells give back.
+
+        releases: by state, what becomes of it then, where the file says.
+        """
         if not self.fates:
-            return list(given)
+            return tuple(given)
         own = [self._of_living(item) if item.scope == "cell" else item for item in given]
         if not self.is_sampled:
             own += [self._flow(item) for item in self.transitions]
-        return own + self._releases(states, fields)
+        if self.dead:
+            loss = self._loss_of_contents()
+            amounts = [state for state in states if state.unit == "molecules"]
+            own += [self._release(state, loss, releases[state.name] or self._alike(state, fields)) for state in amounts]
+        return tuple(own)
 
     def _of_living(self, item: Reaction) -> Reaction:
         rate = self.meant(item.rate)
@@ -162,14 +176,6 @@ class FateLowering:
         text = f"{item.before} -> {item.after}  at  ({item.hazard}) * {item.before}"
         return Reaction(item.name, "cell", changes, mul(item.hazard, Symbol(item.before)), text)
 
-    def _releases(self, states: Sequence[State], fields: Sequence[Field]) -> list[Reaction]:
-        """What each content of a dying cell becomes: the field of the same contents, or nothing where it has none."""
-        if not self.dead:
-            return []
-        loss = self._loss_of_contents()
-        amounts = [state for state in states if state.kind == "state" and state.unit == "molecules"]
-        return [self._release(state, loss, fields) for state in amounts]
-
     def _loss_of_contents(self) -> Expr:
         """Share of the contents that dying cells give back per time [1/s]."""
         if self.is_sampled:
@@ -179,31 +185,20 @@ class FateLowering:
             flux = add(*(mul(item.hazard, Symbol(item.before)) for item in deaths))
         return div(flux, self.number)
 
-    def _release(self, state: State, loss: Expr, fields: Sequence[Field]) -> Reaction:
-        changes: dict[str, Expr] = {state.name: neg(ONE)}
-        field = self._field_for(state, fields)
-        if field:
-            changes[field] = ONE
-        text = f"{state.name} -> {field}  at  death".replace("->  ", "-> ")
-        return Reaction(f"release_{state.name}", "cell", changes, mul(loss, Symbol(state.name)), text)
+    def _release(self, state: State, loss: Expr, changes: dict[str, Expr]) -> Reaction:
+        text = equation_text(changes)
+        return Reaction(f"release_{state.name}", "cell", changes, mul(loss, Symbol(state.name)), f"{text}  at  death")
 
-    def _field_for(self, state: State, fields: Sequence[Field]) -> str:
-        where = f"{self.file}, states.{state.name}.released_as"
+    def _alike(self, state: State, fields: Sequence[Field]) -> dict[str, Expr]:
+        """A content becomes the field of the same contents, and nothing where it has none."""
         alike = [field.name for field in fields if _contents(field) == _contents(state)]
-        if state.released_as is not None:
-            if state.released_as not in [field.name for field in fields]:
-                raise MechanismError(f"{where}: '{state.released_as}' is no field; {near(state.released_as, alike)}")
-            if state.released_as not in alike:
-                raise MechanismError(f"{where}: '{state.released_as}' does not contain the same as '{state.name}'")
-            return state.released_as
         if not _contents(state):
-            return ""
+            return {state.name: neg(ONE)}
         if len(alike) != 1:
-            found = (
-                f"{len(alike)} fields contain the same ({', '.join(alike)})" if alike else "no field contains the same"
-            )
-            raise MechanismError(f"{where}: missing; a dying cell gives back '{state.name}', and {found}: name one")
-        return alike[0]
+            found = f"{', '.join(alike)} contain the same: name one" if alike else "no field contains the same"
+            where = f"{self.file}, states.{state.name}.released_as"
+            raise MechanismError(f"{where}: missing; a dying cell gives back '{state.name}', but {found}")
+        return {state.name: neg(ONE), alike[0]: ONE}
 
 
 def _total(names: Iterable[str]) -> Expr:

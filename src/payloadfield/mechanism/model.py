@@ -36,7 +36,10 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Field:
-    """A concentration per voxel [nM]; `contains` gives molecules of each moiety per molecule."""
+    """A concentration per voxel [nM]; `contains` gives molecules of each moiety per molecule.
+
+    like: the field whose values of materials it takes where these say nothing of its own.
+    """
 
     name: str
     contains: dict[str, Expr]
@@ -44,6 +47,7 @@ class Field:
     typical: Expr | None
     dosed_by: str | None
     doc: str
+    like: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class State:
     """A slot per cell: an amount [molecules], a loss ("accumulator", molecules), an integral ("exposure"), a share.
 
     "tag": the share of a followed state that came from one source.  "fate": a number of cells.  "transition": how
-    probable it is by now; sampled, its cumulative hazard.  released_as: the field to which a dying cell gives it back.
+    probable it is by now; sampled, its cumulative hazard.
     """
 
     name: str
@@ -62,7 +66,6 @@ class State:
     unit: str
     doc: str
     rate: Expr | None = None
-    released_as: str | None = None
 
 
 COLLECTING = ("accumulator", "exposure", "transition", "tag")

@@ -13,10 +13,12 @@ from payloadfield.mechanism.tables import Names, Table, near
 from payloadfield.units import dimension
 
 SCOPES = {"cell": "molecules/s", "voxel": "nM/s", "bath": "nM/s"}
+"""Unit of the rates of each scope; a cell reaction that changes states of another unit has its rate in that one."""
 _SPECIES = {
-    "cell": ("fields", "states", "accumulators"),
+    "cell": ("fields", "states", "fates", "accumulators"),
     "voxel": ("fields", "accumulators"),
     "bath": ("fields", "accumulators"),
+    "dying": ("fields", "accumulators"),
 }
 
 
@@ -33,7 +35,7 @@ def read_reactions(table: Table, names: Names) -> tuple[Reaction, ...]:
 
 
 def _read(name: str, scope: str, table: Table, names: Names) -> Iterable[Reaction]:
-    table.allow(("equation", "rate", "back", "doc"))
+    table.allow(("equation", "rate", "back", "doc", "tag"))
     text = table.text("equation")
     left, right, reversible = parse_equation(text, f"{table.where}.equation")
     if reversible != ("back" in table.data):
@@ -49,15 +51,44 @@ def _read(name: str, scope: str, table: Table, names: Names) -> Iterable[Reactio
         yield _one_way(f"{name}_back", scope, net_change(right, left), "back", table, names)
 
 
+def read_release(name: str, table: Table, names: Names) -> dict[str, Expr] | None:
+    """What becomes of a state's contents when its cell dies, under `released_as`: fields and losses, balanced."""
+    key = "released_as"
+    text = table.optional_text(key)
+    if text is None:
+        return None
+    left, right, _ = parse_equation(f"{name} -> {text}", f"{table.where}.{key}")
+    _check_species(right, "dying", table, names, key)
+    changes = net_change(left, right)
+    _check_balance(changes, f"{name} -> {text}", table, names, key)
+    return changes
+
+
+def _rate_unit(scope: str, changes: Iterable[str], table: Table, names: Names) -> str:
+    """Unit of the rate of a reaction: in cells that of what it changes, per second."""
+    if scope != "cell":
+        return SCOPES[scope]
+    units = {name: names.unit_of(name) for name in changes if names.kinds[name] != "fields"}
+    if len(set(units.values())) > 1:
+        listed = ", ".join(f"{name} in {unit}" for name, unit in units.items())
+        raise table.refuse("equation", f"changes quantities of unlike units ({listed}); write a reaction for each")
+    amount = SCOPES["cell"].removesuffix("/s")
+    unit = next(iter(units.values()), amount)
+    if unit != amount and len(units) < len(list(changes)):
+        raise table.refuse("equation", f"fields exchange molecules with cells, but {', '.join(units)} is in {unit}")
+    return f"{unit}/s"
+
+
 def _one_way(name: str, scope: str, changes: dict[str, Expr], key: str, table: Table, names: Names) -> Reaction:
     allowed = names.cell_rate_names if scope == "cell" else names.voxel_rate_names
-    rate = names.expression(table, key, SCOPES[scope], allowed)
+    rate = names.expression(table, key, _rate_unit(scope, changes, table, names), allowed)
     if scope != "cell" and not any(names.kinds[species] == "fields" for species in (*changes, *symbols(rate))):
         raise table.refuse("equation", "neither the equation nor the rate names a field")
-    return Reaction(name, scope, changes, rate, f"{_equation_text(changes)}  at  {rate}")
+    return Reaction(name, scope, changes, rate, f"{equation_text(changes)}  at  {rate}", table.optional_text("tag"))
 
 
-def _equation_text(changes: dict[str, Expr]) -> str:
+def equation_text(changes: dict[str, Expr]) -> str:
+    """Net changes as an equation."""
     sides: tuple[list[str], list[str]] = ([], [])
     for species, change in changes.items():
         text = str(change)
@@ -67,7 +98,9 @@ def _equation_text(changes: dict[str, Expr]) -> str:
     return f"{' + '.join(sides[0])} -> {' + '.join(sides[1])}".strip()
 
 
-def _check_species(terms: list[tuple[Expr, str]], scope: str, table: Table, names: Names) -> None:
+def _check_species(
+    terms: list[tuple[Expr, str]], scope: str, table: Table, names: Names, key: str = "equation"
+) -> None:
     kinds = _SPECIES[scope]
     for coefficient, species in terms:
         if names.kinds.get(species) not in kinds:
@@ -75,22 +108,22 @@ def _check_species(terms: list[tuple[Expr, str]], scope: str, table: Table, name
             reason = "is neither a species nor an accumulator"
             if species in names.kinds:
                 reason = f"is one of {names.kinds[species]}; a {scope} reaction changes {', '.join(kinds)} only"
-            raise table.refuse("equation", f"'{species}' {reason}; {near(species, known)}")
+            raise table.refuse(key, f"'{species}' {reason}; {near(species, known)}")
         for name in symbols(coefficient):
-            _check_coefficient(name, species, table, names)
+            _check_coefficient(name, species, table, names, key)
 
 
-def _check_coefficient(name: str, species: str, table: Table, names: Names) -> None:
+def _check_coefficient(name: str, species: str, table: Table, names: Names, key: str) -> None:
     if names.kinds.get(name) != "study":
         known = [item for item in names.of_kind("study") if names.dimensions[item] == ()]
         reason = f"'{name}' before '{species}' is no parameter of the study; {near(name, known)}"
-        raise table.refuse("equation", reason)
+        raise table.refuse(key, reason)
     if names.dimensions[name] != dimension("1"):
         unit = names.unit_of(name)
-        raise table.refuse("equation", f"'{name}' before '{species}' must be a pure number, but is in {unit}")
+        raise table.refuse(key, f"'{name}' before '{species}' must be a pure number, but is in {unit}")
 
 
-def _check_balance(changes: dict[str, Expr], text: str, table: Table, names: Names) -> None:
+def _check_balance(changes: dict[str, Expr], text: str, table: Table, names: Names, key: str = "equation") -> None:
     contents = {
         species: {moiety: simplify(content) for moiety, content in names.contents[species].items()}
         for species in changes
@@ -100,7 +133,7 @@ def _check_balance(changes: dict[str, Expr], text: str, table: Table, names: Nam
         if gain:
             parts = ", ".join(f"{item} contains {contents[item].get(moiety, 'none')}" for item in changes)
             raise table.refuse(
-                "equation",
+                key,
                 f"'{text}' does not conserve the moiety '{moiety}': it gains {gain} per turn ({parts}). "
                 "Add the missing product, or an accumulator that contains it",
             )

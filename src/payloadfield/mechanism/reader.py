@@ -11,18 +11,24 @@ from typing import Any
 
 from payloadfield.errors import MechanismError
 from payloadfield.mechanism.compose import Composition, compose
+from payloadfield.mechanism.contacts import read_contacts
 from payloadfield.mechanism.dependency import order_fields
+from payloadfield.mechanism.fates import FateLowering, declare_transitions, read_fates, read_mode, read_transitions
 from payloadfield.mechanism.model import DOSED_BY, Accumulator, Field, Mechanism, Parameter, State
 from payloadfield.mechanism.modules import Module, Setting, read_module, settle
 from payloadfield.mechanism.nodes import Number
-from payloadfield.mechanism.reactions import read_reactions
+from payloadfield.mechanism.reactions import read_reactions, read_release
 from payloadfield.mechanism.tables import Names, Table, near
+from payloadfield.mechanism.tagging import read_tagged, with_tags
 from payloadfield.toml_text import dump_toml
 from payloadfield.units import parse_quantity
 
 BUILT_IN = Path(__file__).parent / "library"
 MAX_BYTES = 200_000
-_TOP_LEVEL = ("name", "doc", "moieties", "parameters", "fields", "states", "accumulators", "exposures", "reactions")
+_TOP_LEVEL = (
+    *("name", "doc", "moieties", "parameters", "fields", "states", "accumulators", "exposures", "reactions"),
+    *("fate", "fates", "transitions", "contacts", "tagged"),
+)
 _EXTENDS, _MODULES = "extends", "modules"
 _COMPOSED = (_EXTENDS, _MODULES, "definitions")  # a file with any of these is more than it says
 
@@ -142,6 +148,8 @@ def _build(top: Table, path: Path, text: str) -> Mechanism:
     parameters = tuple(_parameter(name, table, names) for name, table in top.children("parameters"))
     fields = _declare(top, names, "fields", "nM")
     states = _declare(top, names, "states", "molecules")
+    fates = read_fates(top, names)
+    ways = declare_transitions(top, names)
     losses = _declare(top, names, "accumulators", "molecules")
     exposures = _declare(top, names, "exposures", "")
     accumulators = tuple(_accumulator(name, table, names) for name, table in losses)
@@ -151,13 +159,19 @@ def _build(top: Table, path: Path, text: str) -> Mechanism:
         **{field.name: field.contains for field in read_fields},
         **{state.name: state.contains for state in read_states},
         **{loss.name: loss.contains for loss in accumulators},
+        **{fate.name: {} for fate in fates},
     }
-    reactions = read_reactions(top.child("reactions"), names)
+    given = read_reactions(top.child("reactions"), names)
+    releases = {name: read_release(name, table, names) for name, table in states}
+    is_sampled = read_mode(top, names) == "sampled"
+    lowering = FateLowering(fates, read_transitions(ways, names), parameters, is_sampled=is_sampled, file=top.file)
+    reactions = lowering.reactions(given, read_states, read_fields, releases)
     slots = _slots(accumulators, {name for item in reactions if item.scope == "cell" for name in item.stoichiometry})
-    all_states = (*read_states, *slots, *(_exposure(name, table, names) for name, table in exposures))
+    read_exposures = lowering.exposures(_exposure(name, table, names) for name, table in exposures)
+    all_states = (*read_states, *lowering.slots(), *slots, *read_exposures)
     if not read_fields:
         raise MechanismError(f"{top.file}: no fields; a mechanism needs at least one, such as [fields.payload]")
-    return Mechanism(
+    made = Mechanism(
         name=top.text("name", path.stem),
         doc=top.text("doc", ""),
         moieties=moieties,
@@ -170,14 +184,22 @@ def _build(top: Table, path: Path, text: str) -> Mechanism:
         source_text=text,
         digest=hashlib.sha256(text.encode()).hexdigest(),
         file=path.name,
+        fates=fates,
+        transitions=lowering.transitions,
+        is_sampled=is_sampled,
+        contacts=read_contacts(top, names),
     )
+    return with_tags(made, read_tagged(top, names))
 
 
 def _parameter(name: str, table: Table, names: Names) -> Parameter:
-    table.allow(("unit", "from", "per", "value", "doc"))
+    table.allow(("unit", "from", "per", "value", "extensive", "doc"))
     per = table.text("per", "study")
     if per not in ("study", "cell"):
         raise table.refuse("per", f"got '{per}'; 'study' or 'cell' is allowed")
+    is_extensive = table.flag("extensive")
+    if is_extensive and per != "cell":
+        raise table.refuse("extensive", 'only what belongs to one cell (per = "cell") is multiplied by their number')
     unit = names.declare_parameter(name, table.unit("unit"), per, table.where)
     source = table.optional_text("from")
     value = None
@@ -185,19 +207,23 @@ def _parameter(name: str, table: Table, names: Names) -> Parameter:
         value = parse_quantity(table.data["value"], unit, f"{table.where}.value")
     if source is None and value is None:
         raise table.refuse("from", "missing; name where a study finds it ('from') or give a 'value'")
-    return Parameter(name, unit, per, source, value, table.text("doc", ""))
+    return Parameter(name, unit, per, source, value, table.text("doc", ""), is_extensive)
 
 
 def _declare(top: Table, names: Names, kind: str, unit: str) -> list[tuple[str, Table]]:
     """Names of one kind of species, known before any expression is read."""
     children = top.children(kind)
     for name, table in children:
-        names.declare_species(name, kind, unit or table.unit("unit"), table.where)
+        own = table.unit("unit") if "unit" in table.data or not unit else unit
+        names.declare_species(name, kind, own, table.where)
     return children
 
 
 def _field(name: str, table: Table, names: Names) -> Field:
-    table.allow(("contains", "diffusivity", "typical", "dosed_by", "doc"))
+    table.allow(("contains", "diffusivity", "typical", "dosed_by", "like", "doc"))
+    like = table.optional_text("like")
+    if like is not None and like not in names.of_kind("fields"):
+        raise table.refuse("like", f"got '{like}', which is no field; {near(like, names.of_kind('fields'))}")
     dosed_by = table.optional_text("dosed_by")
     if dosed_by is not None and dosed_by not in DOSED_BY:
         raise table.refuse("dosed_by", f"got '{dosed_by}'; allowed: {', '.join(DOSED_BY)}")
@@ -208,18 +234,24 @@ def _field(name: str, table: Table, names: Names) -> Field:
         typical=names.optional_expression(table, "typical", "nM", names.study_names),
         dosed_by=dosed_by,
         doc=table.text("doc", ""),
+        like=like,
     )
 
 
 def _state(name: str, table: Table, names: Names) -> State:
-    table.allow(("contains", "initial", "typical", "doc"))
+    table.allow(("contains", "unit", "initial", "typical", "released_as", "doc"))
+    unit, contains = names.unit_of(name), names.contains(table)
+    if contains and unit != "molecules":
+        raise table.refuse(
+            "contains", f"a state in {unit} is no amount, so that it cannot contain {', '.join(contains)}"
+        )
     return State(
         name=name,
         kind="state",
-        contains=names.contains(table),
-        initial=names.optional_expression(table, "initial", "molecules", names.parameter_names) or Number(0.0),
-        typical=names.optional_expression(table, "typical", "molecules", names.parameter_names),
-        unit="molecules",
+        contains=contains,
+        initial=names.optional_expression(table, "initial", unit, names.parameter_names) or Number(0.0),
+        typical=names.optional_expression(table, "typical", unit, names.parameter_names),
+        unit=unit,
         doc=table.text("doc", ""),
     )
 
