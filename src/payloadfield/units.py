@@ -73,6 +73,7 @@ _KINDS = {
     "um^2/s": ("a diffusivity", "420 um^2/s"),
     "um^3/s": ("a volume rate", "10 um^3/s"),
     "1/s": ("a rate", "0.042 / h"),
+    "1/um^2": ("a number per area", "5e4 / cm^2"),
     "1/um^3": ("a number density", "5e6 / mL"),
     "nM": ("a concentration", "50 nM"),
     "nM/s": ("a concentration rate", "0.1 nM / h"),

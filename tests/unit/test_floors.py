@@ -37,6 +37,7 @@ HOMES = {
     "trimesh": "geometry/mesh",
 }
 FORBIDDEN_MODULES = frozenset({"pickle", "marshal", "shelve", "dill", "cloudpickle"})
+    "anndata": "cells",
 FORBIDDEN_CALLS = frozenset({"eval", "exec", "compile"})
 MAX_FILE_LINES = 500
 LONG_FUNCTION_LINES = 40

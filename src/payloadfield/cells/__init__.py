@@ -2,6 +2,7 @@
 
 from payloadfield.cells.cells import Cells
 from payloadfield.cells.excluded import MINIMUM_OPEN, exclude_volume
+from payloadfield.cells.h5ad import H5adColumns, import_anndata, read_cells_h5ad, write_cells_h5ad
 from payloadfield.cells.layout import PATTERNS, CellShare, Gradient, Spheroids
 from payloadfield.cells.listed import ListedCells, read_cells_csv
 from payloadfield.cells.place import place_cells
@@ -17,11 +18,15 @@ __all__ = [
     "CellShare",
     "Cells",
     "Gradient",
+    "H5adColumns",
     "ListedCells",
     "Spheroids",
     "exclude_volume",
+    "import_anndata",
     "place_cells",
     "read_cells_csv",
+    "read_cells_h5ad",
     "surface_area",
     "touching_pairs",
+    "write_cells_h5ad",
 ]

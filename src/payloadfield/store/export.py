@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from payloadfield.cells import import_anndata, write_cells_h5ad
 from payloadfield.errors import RunError
 from payloadfield.store.files import refusing_bad_disk, write_atomically
 from payloadfield.store.hdf5 import memory_file, put
@@ -71,24 +72,21 @@ def _export_hdf5(run: Run, path: Path) -> list[Path]:
 
 
 def _export_h5ad(run: Run, path: Path) -> list[Path]:
-    try:
-        import anndata  # type: ignore[import-not-found]
-    except ImportError as error:
+    if import_anndata() is None:
         raise RunError(
-            "export --to h5ad: the package anndata is not installed; `pip install anndata`, or use --to hdf5 or csv"
-        ) from error
+            "export --to h5ad: the package anndata is not installed; `pip install 'payloadfield[anndata]'`, or use "
+            "--to hdf5 or csv"
+        )
     cells = run.cells
     numbers = [name for name in cells if cells[name].dtype.kind == "f" and not name.endswith("_um")]
-    data = anndata.AnnData(X=np.stack([cells[name] for name in numbers], axis=1))
-    data.var_names = numbers
-    data.var["unit"] = [cells.units[name] for name in numbers]
-    data.obs_names = [str(index) for index in cells["cell"]]
-    data.obs["type"] = cells["type"]
-    data.obsm["spatial"] = np.stack([cells[name] for name in ("x_um", "y_um", "z_um")], axis=1)
-    data.uns["times_s"] = run.times
-    for name, values in run.series.cells.items():
-        data.obsm[f"series_{name}"] = values.T
-    data.write_h5ad(path)
+    write_cells_h5ad(
+        path,
+        {name: (cells[name], cells.units[name]) for name in numbers},
+        cells["type"].tolist(),
+        np.stack([cells[name] for name in ("x_um", "y_um", "z_um")], axis=1),
+        run.times,
+        {name: values.T for name, values in run.series.cells.items()},
+    )
     return [path]
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
 from payloadfield.errors import UnitsError
-from payloadfield.units import describe_dimension, dimension, example_of, parse_quantity
+from payloadfield.units import describe_dimension, dimension, example_of, number_and_unit, parse_quantity
 
+_DENSITIES = ("1/um^3", "1/um^2")
 _ANGLE = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?)\s*(?:deg|degrees?|°)\s*")
 
 
@@ -59,6 +60,26 @@ def _porosity(value: float) -> float:
     return value
 
 
+class PerSpace(NamedTuple):
+    """A number of cells per volume or per area, and its unit."""
+
+    value: float
+    unit: str
+
+
+def _density(value: Any) -> PerSpace:
+    try:
+        unit = next((each for each in _DENSITIES if dimension(number_and_unit(value, "")[1]) == dimension(each)), None)
+    except (UnitsError, TypeError):
+        unit = _DENSITIES[0]  # whose message says what is wrong
+    if unit is None:
+        kinds = " or ".join(
+            f"{describe_dimension(dimension(each))} such as '{example_of(each)}'" for each in _DENSITIES
+        )
+        raise ValueError(f"got {value!r}; {kinds} is needed")
+    return PerSpace(_positive(unit)[0].func(value), unit)  # type: ignore[call-arg]
+
+
 def _positive(unit: str, *, infinite: bool = False, high: float = math.inf) -> tuple[BeforeValidator, PlainSerializer]:
     return _reader(unit, low=0.0, above=True, high=high, infinite=infinite), _writer(unit)
 
@@ -78,8 +99,10 @@ Duration = Annotated[float, *_positive("s")]
 LongestStep = Annotated[float, *_positive("s", infinite=True)]
 Time = Annotated[float, *_not_negative("s")]
 Volume = Annotated[float, *_positive("um^3", infinite=True)]
-Density = Annotated[float, *_positive("1/um^3")]
+Area = Annotated[float, *_positive("um^2")]
+CellDensity = Annotated[PerSpace, BeforeValidator(_density), PlainSerializer(lambda value: quantity_text(*value))]
 Velocity = Annotated[float, *_not_negative("um/s")]
+NotNegative = Annotated[float, *_not_negative("1")]
 Positive = Annotated[float, *_positive("1")]
 Fraction = Annotated[float, *_not_negative("1", high=1.0)]
 Spread = Annotated[float, *_not_negative("1", high=10.0)]

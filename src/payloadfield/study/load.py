@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from payloadfield.cells import CellRequest, Cells, place_cells
+from payloadfield.cells import CellRequest, Cells, exclude_volume, place_cells
 from payloadfield.errors import StudyError
 from payloadfield.geometry import Geometry, Material, Pockets, VoxelGrid, find_pockets, make_geometry
 from payloadfield.library import count_grades, load_library, unit_of
@@ -226,6 +226,7 @@ class _Loading:
         with self.problems.noting():
             cells = place_cells(numbers.requests, geometry, pockets, self.table.seed)
         self.problems.raise_any()
+            geometry = exclude_volume(geometry, cells)
         return _Space(grid, geometry, pockets, cells)
 
     def _shared_space(self, numbers: _Numbers, base: Study) -> _Space:
@@ -294,7 +295,8 @@ class _Loading:
         """Sentences on what can be computed but is hardly meant."""
         names = [space.cells.type_names[number] for number in space.cells.type_index]
         for index, row in enumerate(self.table.cells):
-            if row.density is not None and self.merger.canonical(CELL_TYPE, row.type or "") not in names:
+            types = {self.merger.canonical(CELL_TYPE, name) for name in row.type_names}
+            if row.density is not None and not types & set(names):
                 yield f"cells[{index}].density: gives not one cell in a place of this size"
         n_same = len(names) - len(np.unique(space.cells.position, axis=0))
         if n_same:

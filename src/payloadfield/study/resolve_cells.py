@@ -8,14 +8,25 @@ from pathlib import Path
 
 import numpy as np
 
-from payloadfield.cells import CellRequest, Cells, ListedCells, read_cells_csv
+from payloadfield.cells import (
+    CellRequest,
+    Cells,
+    CellShare,
+    Gradient,
+    H5adColumns,
+    ListedCells,
+    Spheroids,
+    read_cells_csv,
+    read_cells_h5ad,
+)
 from payloadfield.library import Quantity
 from payloadfield.mechanism import Mechanism
+from payloadfield.study.cells_table import LENGTH_UNITS, CellsTable, problems_of
 from payloadfield.study.leaves import Leaf
 from payloadfield.study.lookup import CELL_TYPE, Lookup
 from payloadfield.study.merge import Merged, Merger
 from payloadfield.study.problems import Problems, did_you_mean
-from payloadfield.study.schema import CellsTable, StudyTable
+from payloadfield.study.schema import StudyTable
 from payloadfield.study.study import FloatArray
 
 #: No cell is larger; more is a wrong unit [um].
@@ -39,33 +50,33 @@ class CellResolver:
         found = []
         for index, row in enumerate(self._table.cells):
             key = f"cells[{index}]"
-            self._check(row, key)
+            if self._is_wrong(row, key):
+                self._kinds(row.type_names, row, key)  # so that unknown names are heard of at once
+                continue
             with self._problems.noting(key):
-                found += [self._request(each, key) for each in self._rows(row, key)]
+                found += [self._request(row, names, listed, key) for names, listed in self._rows(row, key)]
         for name in self._tables:  # what is not used is checked all the same
             if name not in self.types:
                 self._merger.merge(_CELL_TYPE, _TABLE, name, self._tables)
         return [request for request in found if request is not None]
 
-    def _check(self, row: CellsTable, key: str) -> None:
-        given = [name for name in ("count", "density", "file") if getattr(row, name) is not None]
-        if len(given) != 1:
-            said = " and ".join(given) or "none of them"
-            self._problems.add(key, f"exactly one of count, density and file is needed; got {said}")
-        if row.type is None and row.file is None:
-            self._problems.add(f"{key}.type", "is missing")
+    def _is_wrong(self, row: CellsTable, key: str) -> bool:
+        n_before = len(self._problems.keys)
+        for inner, message in problems_of(row):
+            self._problems.add(f"{key}.{inner}" if inner else key, message)
         known = self._mechanism.cell_parameters
         for name in row.variation:
             if name not in known:
                 self._problems.add(f"{key}.variation.{name}", f"no parameter of a cell; {did_you_mean(name, known)}")
+        return len(self._problems.keys) > n_before
 
-    def _rows(self, row: CellsTable, key: str) -> list[tuple[CellsTable, str, ListedCells | None]]:
-        """The row once per type of cell in it: one, or those of its file."""
+    def _rows(self, row: CellsTable, key: str) -> list[tuple[tuple[str, ...], ListedCells | None]]:
+        """The types of the row, together; or those of its file, one by one, each with its cells."""
         if row.file is None:
-            return [(row, row.type, None)] if row.type is not None else []
-        listed = read_cells_csv(self._folder / row.file)
+            return [(row.type_names, None)]
+        listed = self._read(row, row.file)
         if row.type is None:
-            return [(row, name, cells) for name, cells in listed.items()]
+            return [((name,), cells) for name, cells in listed.items()]
         names = {self._merger.canonical(_CELL_TYPE, name): name for name in listed}
         wanted = self._merger.canonical(_CELL_TYPE, row.type)
         if wanted not in names:
@@ -73,22 +84,50 @@ class CellResolver:
             return []
         if len(listed) > 1:
             self._lookup.warnings.append(f"{key}: only the cells of type {row.type!r} of {row.file} are used")
-        return [(row, wanted, listed[names[wanted]])]
+        return [((wanted,), listed[names[wanted]])]
 
-    def _request(self, given: tuple[CellsTable, str, ListedCells | None], key: str) -> CellRequest | None:
-        row, name, listed = given
-        cell_type = self._type(name, f"{key}.type")
-        if cell_type is None or not (row.count or row.density or listed):
+    def _read(self, row: CellsTable, file: str) -> dict[str, ListedCells]:
+        if row.unit is None:
+            return read_cells_csv(self._folder / file)
+        where = H5adColumns(LENGTH_UNITS[row.unit], row.columns, row.height, row.type_column)
+        return read_cells_h5ad(self._folder / file, where, row.type)
+
+    def _kinds(self, names: Sequence[str], row: CellsTable, key: str) -> list[CellShare] | None:
+        """The types with their radii and shares; None, and a problem noted, where one is unknown."""
+        found = []
+        for name in names:
+            cell_type = self._type(name, f"{key}.types.{name}" if row.types else f"{key}.type")
+            if cell_type is not None:
+                found.append(CellShare(cell_type.name, self._radius(cell_type), row.types.get(name, 1.0)))
+        return found if len(found) == len(names) else None
+
+    def _request(
+        self, row: CellsTable, names: Sequence[str], listed: ListedCells | None, key: str
+    ) -> CellRequest | None:
+        kinds = self._kinds(names, row, key)
+        if kinds is None:
             return None
+        per_volume = row.density is not None and row.density.unit == "1/um^3"
         return CellRequest(
-            type=cell_type.name,
-            radius=self._radius(cell_type),
+            type=kinds[0].type,
+            radius=kinds[0].radius,
             count=row.count,
-            density=row.density,
+            density=row.density.value if row.density is not None and per_volume else None,
             positions=listed,
             place=row.place,
             variation=row.variation,
             where=self._problems.at(key),
+            area_density=row.density.value if row.density is not None and not per_volume else None,
+            coverage=row.coverage,
+            material=row.material,
+            spread_area=row.spread_area,
+            minimum_distance=row.minimum_distance or 0.0,
+            gradient=Gradient(**dict(row.gradient)) if row.gradient is not None else None,
+            spheroids=_spheroids(row),
+            shares=tuple(kinds[1:]),
+            pattern=row.pattern or "mixed",
+            correlation_length=row.correlation_length,
+            excludes_volume=row.excludes_volume,
         )
 
     def _type(self, name: str, key: str) -> Merged | None:
@@ -132,6 +171,14 @@ class CellResolver:
         for name in self._tables:
             if name not in self.types:
                 yield f"cell_types.{name}: no cells of this type are in the study"
+
+
+def _spheroids(row: CellsTable) -> Spheroids | None:
+    centres, radii = row.balls
+    if not centres:
+        return None
+    z_y_x = np.array(centres, float)[:, ::-1]
+    return Spheroids(np.ascontiguousarray(z_y_x), np.array(radii, float), row.interstitial_fraction)
 
 
 def cell_values(mechanism: Mechanism, types: Mapping[str, Merged], lookup: Lookup) -> dict[str, dict[str, float]]:

@@ -11,14 +11,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictInt, StrictStr
 
 from payloadfield.errors import NO_GPU
+from payloadfield.study.cells_table import CellsTable, GradientTable
 from payloadfield.study.fields import (
-    Density,
     Duration,
     Fraction,
     Length,
     LongestStep,
     Positive,
-    Spread,
     Time,
     Tolerance,
     Velocity,
@@ -82,17 +81,6 @@ class BathTable(Table):
     copies: Positive | None = None
     construct_size: Triple | None = Field(default=None, alias="construct")
     permeability: dict[str, Velocity] = {}
-
-
-class CellsTable(Table):
-    """[[cells]]: how many cells of a type, and where."""
-
-    type: StrictStr | None = None
-    count: Count | None = None
-    density: Density | None = None
-    file: FileName | None = None
-    place: StrictStr | None = None
-    variation: dict[str, Spread] = {}
 
 
 class EventTable(Table):
@@ -205,6 +193,7 @@ TABLES: dict[tuple[str, ...], type[BaseModel]] = {
     ("cells",): CellsTable,
     ("schedule",): EventTable,
     ("design",): DesignTable,
+    ("cells", "gradient"): GradientTable,
     ("scenario",): DesignTable,
     ("solver",): SolverTable,
     ("output",): OutputTable,
