@@ -35,9 +35,9 @@ HOMES = {
     "pint": "units",
     "dask": "compare",
     "trimesh": "geometry/mesh",
+    "anndata": "cells",
 }
 FORBIDDEN_MODULES = frozenset({"pickle", "marshal", "shelve", "dill", "cloudpickle"})
-    "anndata": "cells",
 FORBIDDEN_CALLS = frozenset({"eval", "exec", "compile"})
 MAX_FILE_LINES = 500
 LONG_FUNCTION_LINES = 40

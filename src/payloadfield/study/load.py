@@ -225,8 +225,8 @@ class _Loading:
         pockets = find_pockets(geometry, sides)
         with self.problems.noting():
             cells = place_cells(numbers.requests, geometry, pockets, self.table.seed)
-        self.problems.raise_any()
             geometry = exclude_volume(geometry, cells)
+        self.problems.raise_any()
         return _Space(grid, geometry, pockets, cells)
 
     def _shared_space(self, numbers: _Numbers, base: Study) -> _Space:
