@@ -156,6 +156,9 @@ class FakeSimulation:
     def cell_state(self, name):
         return self.state.states[("receptor", "payload_exposure").index(name)]
 
+    def peaks(self):
+        return {"payload_peak": (self.state.states[1] * 0.5, "nM")}
+
     @property
     def ledger(self):
         return [LedgerLine("payload", *[float(self.index)] * 11)]

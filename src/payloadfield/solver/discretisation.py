@@ -20,6 +20,7 @@ from scipy.sparse import csgraph
 
 from payloadfield.backends.plan import DIRECTIONS, BathContact, CellTable, Plan, TransportGroup
 from payloadfield.errors import CellsError, StudyError
+from payloadfield.solver.contacts import make_contact_tables
 from payloadfield.solver.multigrid import build_hierarchy
 from payloadfield.units import AVOGADRO_NM_UM3
 
@@ -53,6 +54,7 @@ def make_plan(study: Any, idle: NDArray[np.bool_] | None = None) -> Plan:
         capacity_index=capacity_index,
         bath=make_bath_contact(study, voxel),
         cells=_cell_table(study, voxel),
+        contacts=make_contact_tables(study),
         parameters=np.asarray(study.parameters, float),
         cell_parameters=np.ascontiguousarray(study.cell_parameters, float),
         **make_moiety_contents(study),
@@ -123,7 +125,7 @@ def _mobility(geometry: Any, field: str, voxel: NDArray[np.int64]) -> _Floats:
     """Accessible fraction times relative diffusivity of a field in each open voxel, (n,)."""
     per_material = [m.relative_diffusivity_of(field) * m.accessible_fraction_of(field) for m in geometry.materials]
     values = np.array(per_material)[geometry.open_label.ravel()[voxel]]
-    return values if geometry.accessible_profile is None else values * geometry.accessible_profile.ravel()[voxel]
+    return values if geometry.mobility_profile is None else values * geometry.mobility_profile.ravel()[voxel]
 
 
 def _face_conductance(

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from payloadfield.mechanism.dimensions import internal_unit
+from payloadfield.mechanism.exposures import rate_unit, short_name
 from payloadfield.solver.state import State
-from payloadfield.units import dimension
 
 _Floats = NDArray[np.float64]
 Rates = Callable[[State], _Floats]
@@ -83,16 +82,6 @@ class Peaks:
         if self.names:
             for name in ("now", "peak", "peak_time", "time_above"):
                 setattr(self, name, np.array(memory[f"exposure_{name}"], float))
-
-
-def rate_unit(unit: str) -> str:
-    """Unit of what an exposure integrates: that of the exposure per second."""
-    return internal_unit(dimension(f"({unit}) / s"))
-
-
-def short_name(exposure: str) -> str:
-    """What an exposure is of, as results are named: payload_exposure gives payload_peak."""
-    return exposure.removesuffix("_exposure")
 
 
 def _top(first: _Floats, a: _Floats, b: _Floats) -> tuple[_Floats, _Floats]:

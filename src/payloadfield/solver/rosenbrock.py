@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from payloadfield.backends.base import Backend
 from payloadfield.backends.plan import Plan
 from payloadfield.solver.conservation import PocketSystem
+from payloadfield.solver.contacts import ContactExchange
+from payloadfield.solver.shares import rebase_shares, share_rows
 from payloadfield.solver.state import ARRAYS, State
 from payloadfield.solver.tableau import Tableau, make_ros34pw2
 from payloadfield.units import AVOGADRO_NM_UM3
@@ -48,10 +50,14 @@ _Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class StepStatistics:
-    """What one attempted step took: conjugate-gradient iterations in all, and the largest relative residual left."""
+    """What one attempted step took: conjugate-gradient iterations in all, and the largest relative residual left.
+
+    haste: above 1 where touching cells exchange too fast for a step of this length (contacts.py).
+    """
 
     iterations: int
     worst_residual: float
+    haste: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,7 @@ class Stepper:
         self._field_rhs = np.zeros_like(empty.fields)
         self._rhs, self._extra, self._change = (np.zeros(plan.n_open) for _ in range(3))
         self._allocate_cells()
+        self._contacts, self._haste = ContactExchange(plan, backend), 0.0
         self._allocate_bath()
 
     def sharing(self, plan: Plan, backend: Backend, rtol: float, floors: _Floats) -> Stepper:
@@ -95,6 +102,7 @@ class Stepper:
         """
         other = copy(self)
         other.plan, other.backend = plan, backend
+        other._contacts = ContactExchange(plan, backend)
         other._negligible = NEGLIGIBLE_SHARE * rtol * floors
         other._conductance_sum = plan.bath.conductance.sum(axis=1)
         other._bath_capacity = np.array([[plan.bath.volume if self._finite else 0.0]])
@@ -105,6 +113,7 @@ class Stepper:
         plan, code = self.plan, self.code
         n_cells, n_entries = plan.cells.n_cells, len(plan.cells.entry_voxel)
         self._has_cells = n_cells > 0
+        self._shares = share_rows(plan.mechanism)
         self._exchanged = {int(f): k for k, f in enumerate(code.EXCHANGED)} if self._has_cells else {}
         self._lu = np.zeros((code.N_LU, n_cells))
         self._entry_source = np.zeros((len(code.EXCHANGED), n_entries))
@@ -147,7 +156,7 @@ class Stepper:
         new.time = state.time + dt
         for field, curve in self.curves.items():
             new.bath[field] = curve.value(new.time)
-        return StepStatistics(self._iterations, self._worst)
+        return StepStatistics(self._iterations, self._worst, self._haste)
 
     def memory(self) -> dict[str, _Floats]:
         """What the stepper carries from step to step besides the state: the start of the bordering solves."""
@@ -162,6 +171,13 @@ class Stepper:
         cells, plan = self.plan.cells, self.plan
         footprint = (cells.entry_start, cells.entry_voxel, cells.entry_weight)
         return (fields, states, plan.parameters, plan.cell_parameters, *footprint)
+
+    def rates_of_cells(self, state: State) -> _Floats:
+        """Rates of change of every slot of every cell at a state, (n_state, n_cell)."""
+        arguments = self._cell_arguments(state.fields, state.states)
+        self.code.cell_rates(*arguments, self._cell_rates, self._entry_source)
+        self._contacts.add_rates(arguments, self._cell_rates)
+        return self._cell_rates.copy()
 
     def find_fault(self, state: State, dt: float) -> Fault | None:
         """Where an attempt of dt [s] first meets a rate that is not finite: in a cell, else in a voxel."""
@@ -184,6 +200,7 @@ class Stepper:
         self._largest_rhs[...] = 0.0
         for name in ("fields", "states", "bath"):
             backend.clamp(getattr(self._base, name), getattr(state, name))
+        rebase_shares(self._shares, state.states, self._base.states)
         if self._voxel_row:
             code.voxel_jacobian(
                 self._base.fields, plan.parameters, plan.capacity, plan.capacity_index, self._voxel_jacobian
@@ -191,6 +208,7 @@ class Stepper:
         if self._has_cells:
             arguments = self._cell_arguments(self._base.fields, self._base.states)
             code.cell_factor(*arguments, sg, self._lu, self._entry_schur)
+            self._haste = self._contacts.haste(arguments, self._lu, self._cell_rates, self._cell_rhs)
         if self._finite:
             code.bath_jacobian(
                 self._base.bath[:, None], plan.parameters, self._bath_capacity, self._bath_index, self._bath_jacobian
@@ -287,6 +305,7 @@ class Stepper:
         if self._has_cells:
             arguments = self._cell_arguments(value.fields, value.states)
             self.code.cell_rates(*arguments, self._cell_rates, self._entry_source)
+            self._contacts.add_rates(arguments, self._cell_rates)
             backend.combine(self._cell_rhs, self._cell_rates, self._increments["states"][:stage], self._history)
         for field in range(plan.n_fields):
             rhs, terms = self._field_rhs[field], self._increments["fields"][:stage, field]

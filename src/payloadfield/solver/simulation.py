@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,9 @@ from payloadfield.errors import SolverError
 from payloadfield.solver.accuracy import ErrorNorm
 from payloadfield.solver.controller import Controller
 from payloadfield.solver.discretisation import make_plan
+from payloadfield.solver.fates import make_fates
 from payloadfield.solver.ledger import Ledger, LedgerLine
+from payloadfield.solver.peaks import Peaks
 from payloadfield.solver.rosenbrock import Stepper, StepStatistics
 from payloadfield.solver.state import State
 
@@ -31,8 +33,8 @@ ROUNDING = 1e-12
 @dataclass(frozen=True)
 class StepRecord:
     """One accepted step: number, time reached and step size [s], scaled error and the quantity that has it, iterations
-    of all its solves, attempts rejected before it, worst relative balance defect by moiety, outputs reached, and the
-    first event carried out.
+    of all its solves, attempts rejected before it, worst relative balance defect by moiety, outputs reached, the
+    first event carried out, and how many cells were moved by each transition (where fates are sampled).
     """
 
     index: int
@@ -46,6 +48,7 @@ class StepRecord:
     balance: dict[str, float]
     outputs: tuple[int, ...]
     event: int | None
+    moves: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,12 +90,16 @@ class Simulation:
             self.stepper = beside.stepper.sharing(self.plan, self.backend, *accuracy)
             self.controller = beside.controller
         self._state = self._initial_state()
+        self._fates = make_fates(study)
+        self._fates.start(self._state)
         self._new = State.zeros(self.plan)
         self._ledger = Ledger(self.plan, self.backend, self._state)
         self.n_steps = self.n_rejected = self.n_iterations = 0
         self._next_event = self._next_output = 0
         self._norm.remember(self._state)
         self._act()
+        self._peaks = Peaks(study)
+        self._peaks.start(self._state, self.stepper.rates_of_cells)
 
     # -- what there is now --------------------------------------------------------------------------------------
 
@@ -122,6 +129,17 @@ class Simulation:
         """A state of every cell, (n_cell,)."""
         index = [s.name for s in self.plan.mechanism.states].index(name)
         return self._state.states[index].copy()
+
+    def commitments(self) -> dict[str, _Floats]:
+        """When each transition between fates first came to every cell, (n_cell,) [s], nan where it has not yet.
+
+        Where fates are expected: when half of what the cell stands for has taken it.
+        """
+        return {name: times.copy() for name, times in zip(self._fates.names, self._fates.times, strict=True)}
+
+    def peaks(self) -> dict[str, tuple[_Floats, str]]:
+        """Peaks, their times and times above thresholds so far, (n_cell,), and the unit of each, by name."""
+        return self._peaks.results()
 
     # -- time ---------------------------------------------------------------------------------------------------
 
@@ -187,6 +205,8 @@ class Simulation:
         statistics = self.stepper.attempt(self._state, dt, self._new)
         error, worst = self._norm(self.stepper.error, self._state, self._new)
         self.n_iterations += statistics.iterations
+        if statistics.haste > error:
+            error, worst = statistics.haste, "the exchange between touching cells"
         return Attempt(dt, error, worst, statistics)
 
     def reject(self, tried: Attempt) -> None:
@@ -200,8 +220,10 @@ class Simulation:
         if not self.is_before(self._new.time, target):
             self._new.time = target
         self._state, self._new = self._new, self._state
+        self._peaks.follow(self._new, self._state, self.stepper.rates_of_cells)
+        moves = self._fates.follow(self._new, self._state, self.stepper.rates_of_cells)
         self._norm.remember(self._state)
-        return self._record(tried.dt, tried.error, tried.worst, tried.statistics, rejected)
+        return self._record(tried, rejected, moves)
 
     def choose_step(self, target: float) -> tuple[float, bool]:
         """The controller's step, shortened or slightly stretched so that steps land on the target."""
@@ -212,7 +234,7 @@ class Simulation:
             return 0.5 * left, True
         return dt, False
 
-    def _record(self, dt: float, error: float, worst: str, statistics: StepStatistics, rejected: int) -> StepRecord:
+    def _record(self, tried: Attempt, rejected: int, moves: dict[str, int]) -> StepRecord:
         self.n_steps += 1
         self.n_rejected += rejected
         balance = {line.moiety: line.relative_defect for line in self.ledger}
@@ -220,9 +242,12 @@ class Simulation:
         event: int | None = self._next_event
         if not self._act():
             event = None
+        if moves or event is not None:
+            self._peaks.start(self._state, self.stepper.rates_of_cells)
+        statistics = tried.statistics
         return StepRecord(
-            self.n_steps, self.time, dt, error, worst, statistics.iterations, statistics.worst_residual, rejected,
-            balance, outputs, event,
+            self.n_steps, self.time, tried.dt, tried.error, tried.worst, statistics.iterations,
+            statistics.worst_residual, rejected, balance, outputs, event, moves,
         )  # fmt: skip
 
     def _act(self) -> bool:
@@ -306,7 +331,7 @@ class Simulation:
         for name in ("dosed", "washed", "handled", "initial"):
             data[f"ledger_{name}"] = getattr(self._ledger, name).copy()
         data["seen_fields"], data["seen_states"] = self._norm.seen_fields.copy(), self._norm.seen_states.copy()
-        data.update(self.stepper.memory())
+        data.update(self.stepper.memory() | self._fates.memory() | self._peaks.memory())
         return data
 
     def restore(self, data: dict[str, Any]) -> None:
@@ -324,4 +349,6 @@ class Simulation:
         self._norm.seen_fields[...] = data["seen_fields"]
         self._norm.seen_states[...] = data["seen_states"]
         self.stepper.restore(data)
+        self._fates.restore(data)
+        self._peaks.restore(data)
         self._follow_curves()

@@ -57,6 +57,8 @@ def cell_table(sim: Simulation) -> Table:
     for item in sim.study.mechanism.states:
         table[item.name] = np.array(sim.cell_state(item.name))
         units[item.name] = item.unit
+    for name, (values, unit) in sim.peaks().items():
+        table[name], units[name] = values, unit
     return Table(table, units)
 
 

@@ -18,6 +18,7 @@ from payloadfield.store.layout import CHECKPOINT, CHECKPOINT_PREVIOUS
 
 _OF_STATES = "molecules; exposures: as the mechanism says"
 _AMOUNT = "nM*um^3"
+_OF_PEAKS = "unit of the exposure per second"
 #: Unit of every dataset of a checkpoint, by its name.
 UNITS = {
     "state_fields": "nM",
@@ -34,6 +35,10 @@ UNITS = {
     "controller": "proposed step: s; last step: s; its error: 1; whether it was rejected: 1",
     "counters": "1",
     "border": "1",
+    "exposure_now": _OF_PEAKS,
+    "exposure_peak": _OF_PEAKS,
+    "exposure_peak_time": "s",
+    "exposure_time_above": "s",
 }
 
 

@@ -124,6 +124,8 @@ class OutputTable(Table):
     times: list[Time] | None = None
     fields: list[StrictStr] | None = None
     cells: list[StrictStr] | None = None
+    peaks: list[StrictStr] | None = None
+    thresholds: dict[str, Any] = {}
     checkpoint_every: Duration = 600.0
 
 
