@@ -3,6 +3,7 @@
 A row of cells (an agent) starts as one cell; n_f is the number of its cells in fate f, and n_f = initial at the start.
 Expected: d n_f/dt = sum of hazard n_from over what leads to f, less what leads away; a dying cell gives back what it
     holds at once, so that each content c shrinks by c (sum of hazard n_from over what leads to death) / living.
+    Fates change within days: the Jacobian leaves out how contents depend on them, which would link all fields in a loop.
 Sampled: the agent is in one fate, with all its cells; each transition has its cumulative hazard, and the solver moves
     the agent at a threshold drawn for it (solver/fates.py). A dead agent does nothing but give back its contents.
 """
@@ -15,7 +16,7 @@ from dataclasses import replace
 from payloadfield.errors import MechanismError
 from payloadfield.mechanism.calculus import ONE, ZERO, add, div, mul, neg, simplify
 from payloadfield.mechanism.model import Fate, Field, Parameter, Reaction, State, Transition
-from payloadfield.mechanism.nodes import Call, Expr, Number, Symbol, with_symbols
+from payloadfield.mechanism.nodes import Call, Expr, Number, Symbol, symbols, with_symbols
 from payloadfield.mechanism.reactions import equation_text
 from payloadfield.mechanism.stoichiometry import polynomial
 from payloadfield.mechanism.tables import Names, Table, near
@@ -106,6 +107,7 @@ class FateLowering:
         self.fates, self.is_sampled, self.file = fates, is_sampled, file
         self.dead = {fate.name: fate.lysis for fate in fates if fate.lysis is not None}
         self._check_ways_out(transitions)
+        self._slow = frozenset(fate.name for fate in fates)
         self.living = _total(fate.name for fate in fates if fate.name not in self.dead)
         self.number = _total(fate.name for fate in fates) if is_sampled else self._number_with_remnants()
         extensive = {item.name: mul(Symbol(item.name), self.number) for item in parameters if item.is_extensive}
@@ -169,7 +171,8 @@ class FateLowering:
         rate = self.meant(item.rate)
         if self.is_sampled and self.dead:
             rate = mul(div(self.living, self.number), rate)
-        return replace(item, rate=rate)
+        is_of_fates = any(fate.name in item.stoichiometry for fate in self.fates)
+        return replace(item, rate=rate, lagging=frozenset() if is_of_fates else self._slow)
 
     def _flow(self, item: Transition) -> Reaction:
         changes: dict[str, Expr] = {item.before: neg(ONE), item.after: ONE, item.name: ONE}
@@ -186,8 +189,9 @@ class FateLowering:
         return div(flux, self.number)
 
     def _release(self, state: State, loss: Expr, changes: dict[str, Expr]) -> Reaction:
-        text = equation_text(changes)
-        return Reaction(f"release_{state.name}", "cell", changes, mul(loss, Symbol(state.name)), f"{text}  at  death")
+        text, rate = f"{equation_text(changes)}  at  death", mul(loss, Symbol(state.name))
+        lagging = symbols(rate) - {state.name}
+        return Reaction(f"release_{state.name}", "cell", changes, rate, text, lagging=lagging)
 
     def _alike(self, state: State, fields: Sequence[Field]) -> dict[str, Expr]:
         """A content becomes the field of the same contents, and nothing where it has none."""

@@ -51,6 +51,6 @@ def field_flows(fields: Sequence[Field], reactions: Sequence[Reaction], scope: s
 def _flow(item: Reaction, changes: dict[str, Expr], species: Collection[str], fields: Collection[str]) -> Flow:
     rate = simplify(item.rate)
     present = symbols(rate)
-    slopes = {name: derivative(rate, name) for name in species if name in present}
+    slopes = {name: derivative(rate, name) for name in species if name in present - item.lagging}
     slopes = {name: slope for name, slope in slopes.items() if slope != ZERO}
     return Flow(item.name, item.text, rate, changes, slopes, bool(present.intersection(fields)))
