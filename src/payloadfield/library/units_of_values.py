@@ -53,6 +53,7 @@ _PAYLOAD = {
     "k_out_lumped": "1/s",
 }
 _DRUG = {"diffusivity": "um^2/s", "molecular_weight": "g/nM/um^3", "k_decay": "1/s"}
+_FACTORS = ("payload.k_in", "payload.k_out", "payload.target.KD", "payload.target.concentration")
 _TRAFFICKING = {"trafficking.k_endo": "1/s", "trafficking.k_rec": "1/s", "trafficking.k_deg": "1/s"}
 
 #: Unit of each value, by kind and dotted path; `*` stands for one name (of an antigen, of a field).
@@ -80,6 +81,7 @@ UNITS: dict[str, dict[str, str]] = {
         "growth_rate": "1/s",
         "antigen_concentration": "nM",
         "efflux.vmax": "molecules/s",
+        **{f"factors.{path}": "1" for path in _FACTORS},
     },
     "material": {
         "relative_diffusivity.*": "1",
@@ -117,7 +119,7 @@ UNITS: dict[str, dict[str, str]] = {
     },
     "secreted": {"diffusivity": "um^2/s", "secretion": "molecules/s", "baseline": "1", "k_loss": "1/s"},
     "resistance": {
-        **{f"payload.{path}": "1" for path in ("k_in", "k_out", "target.KD", "target.concentration")},
+        **dict.fromkeys(_FACTORS, "1"),
         **{"receptors": "1", "antigens.*.receptors": "1"},
     },
     "bath_medium": {"fraction_unbound.*": "1", "lactone_fraction.*": "1"},

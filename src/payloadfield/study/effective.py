@@ -10,7 +10,7 @@ from typing import Any
 from payloadfield.geometry import SIDES
 from payloadfield.library import Library
 from payloadfield.study.lookup import PARAMETERS, Lookup
-from payloadfield.study.merge import Merged
+from payloadfield.study.merged import Merged
 from payloadfield.study.schema import StudyTable
 from payloadfield.study.slots import SLOTS
 from payloadfield.study.study import OutputSettings

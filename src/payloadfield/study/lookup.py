@@ -9,8 +9,12 @@ from typing import Any
 from payloadfield.errors import UnitsError
 from payloadfield.library import Quantity
 from payloadfield.mechanism import Mechanism, Parameter
+from payloadfield.study import free_payload
+from payloadfield.study.free_payload import is_free_payload
 from payloadfield.study.leaves import Leaf, LeafReader
-from payloadfield.study.merge import Merged, Merger
+from payloadfield.study.merge import Merger
+from payloadfield.study.merged import Merged
+from payloadfield.study.resistance import FACTORS
 from payloadfield.study.slots import SLOTS, missing_choice
 from payloadfield.study.study import Source
 from payloadfield.units import dimension
@@ -63,23 +67,51 @@ class Lookup:
     def cell_value(self, parameter: Parameter, cell_type: Merged) -> float:
         """Value of a parameter for one cell type, in its unit."""
         key, leaf = self._find(parameter, cell_type)
-        return self._take(parameter, key, leaf)
+        return self._take(parameter, key, leaf) * self._factor(parameter, cell_type)
+
+    def _factor(self, parameter: Parameter, cell_type: Merged) -> float:
+        """What a resistance of the cell type makes of a value of the agent, as a factor."""
+        root, _, path = (parameter.source or "").partition(".")
+        name = f"{FACTORS}.{path}"
+        if root != AGENT or name not in cell_type.leaves:
+            return 1.0
+        leaf = cell_type.leaves[name]
+        value = leaf.value_in("1", cell_type.key(name))
+        self.note_source(cell_type.key(name), leaf, value, "1")
+        return value
 
     def _find(self, parameter: Parameter, cell_type: Merged | None) -> tuple[str, Leaf | None]:
-        if parameter.name in self.given:
-            return f"{PARAMETERS}.{parameter.name}", self.given[parameter.name]
         root, _, path = (parameter.source or "").partition(".")
         entry = {AGENT: self.agent, PROTEASE: self.protease, CELL_TYPE: cell_type, **self.slots}.get(root)
+        if parameter.name in self.given:
+            if entry is not None and path in entry.leaves:
+                self._refuse_contradiction(parameter, entry.key(path), entry.leaves[path])
+            return f"{PARAMETERS}.{parameter.name}", self.given[parameter.name]
         if root == CELL_TYPE and cell_type is not None:
             found = self._of_cell_type(cell_type, path)
             if found is not None:
                 return cell_type.key(path), found
         elif entry is not None and path in entry.leaves:
             return entry.key(path), entry.leaves[path]
+        elif root == AGENT and self.agent is not None and is_free_payload(self.agent):
+            leaf = free_payload.of_agent(self.agent, path)
+            if leaf is not None:
+                return self.agent.key(path), leaf
         if parameter.value is not None:
             self.defaults[parameter.name] = _of_mechanism(parameter)
             return f"{PARAMETERS}.{parameter.name}", self.defaults[parameter.name]
         return entry.key(path) if entry else f"{PARAMETERS}.{parameter.name}", None
+
+    def _refuse_contradiction(self, parameter: Parameter, key: str, leaf: Leaf) -> None:
+        """Two values for one parameter, both set in the same place, are a slip."""
+        given = self.given[parameter.name]
+        if given.origin != leaf.origin or given.origin not in ("study", "--set"):
+            return
+        values = [each.value_in(parameter.unit, key) for each in (given, leaf)]
+        other = f"{PARAMETERS}.{parameter.name}"
+        if values[0] != values[1] and other not in self.merger.problems.keys:
+            said = f"says {given.quantity.text!r}, {key} says {leaf.quantity.text!r}"
+            self.merger.problems.add(other, f"{said}; both set the same parameter: keep one of them")
 
     def _of_cell_type(self, cell_type: Merged, path: str) -> Leaf | None:
         """A value of a cell type; what concerns its receptor is that of the agent's antigen."""
@@ -94,7 +126,7 @@ class Lookup:
             leaf = _no_receptors(antigen, cell_type)
         if leaf is not None:
             cell_type.leaves[path] = leaf
-        return leaf
+        return leaf or (free_payload.of_cell(path) if is_free_payload(self.agent) else None)
 
     def _take(self, parameter: Parameter, key: str, leaf: Leaf | None) -> float:
         problems = self.merger.problems
@@ -116,8 +148,9 @@ class Lookup:
         if abs(value) > largest:
             unit = "" if parameter.unit == "1" else f" {parameter.unit}"
             problems.add(key, f"got {leaf.quantity.text!r}; more than {largest:g}{unit} is refused: check the unit")
-        grade = SCALE if parameter.name in self.scales else None
-        self.note_source(key, leaf, value, parameter.unit, grade=grade)
+        if leaf.quantity.citation != free_payload.CITATION:
+            grade = SCALE if parameter.name in self.scales else None
+            self.note_source(key, leaf, value, parameter.unit, grade=grade)
         return value
 
     def note_source(self, key: str, leaf: Leaf, value: float, unit: str, *, grade: str | None = None) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from payloadfield.library import UNITS, Entry, Library, unit_of
+from payloadfield.library import UNITS, Entry, Library, limits_of, unit_of
 from payloadfield.study.leaves import Leaf, LeafReader
+from payloadfield.study.merged import PARTS, Merged
 from payloadfield.study.overrides import Path
 from payloadfield.study.problems import Problems, did_you_mean, join_path
+from payloadfield.study.resistance import KEY as RESISTANCE
+from payloadfield.study.resistance import apply_resistances
+from payloadfield.units import parse_quantity
 
-PARTS = ("antibody", "linker", "payload")
 # Keys that hold words, by kind of entry.
 _WORDS = {
     "conjugate": ("doc", "antibody.antigen", "payload.target_protein", *(f"{role}.name" for role in PARTS)),
@@ -21,33 +23,8 @@ _WORDS = {
     **dict.fromkeys(("inhibitor", "senolytic", "effector", "vesicle", "bridge", "fate", "secreted"), ("doc",)),
 }
 _ABOVE_ZERO = ("volume", "radius")
+_RESISTANT = ("conjugate", "cell_type")
 _BY_FIELD = ("relative_diffusivity", "accessible_fraction", "permeability")
-
-
-@dataclass
-class Merged:
-    """An entry as this study has it.
-
-    table: of the study, such as "agents".  leaves: by dotted path.  labels: words by dotted path.
-    """
-
-    table: str
-    name: str
-    leaves: dict[str, Leaf] = field(default_factory=dict)
-    labels: dict[str, str] = field(default_factory=dict)
-
-    def key(self, path: str) -> str:
-        """Place of a value in the study."""
-        return f"{self.table}.{self.name}.{path}" if self.name else f"{self.table}.{path}"
-
-    def as_table(self, library: Library, paths: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """The nested table that merges to this entry; `paths` maps the leaves to keep to the path to write them at."""
-        table: dict[str, Any] = {}
-        for path, text in self.labels.items():
-            _put(table, _label_path(path, is_known=path in PARTS and library.has(text, path)), text)
-        for path, target in (paths or {path: path for path in self.leaves}).items():
-            _put(table, target, self.leaves[path].as_table())
-        return table
 
 
 class Merger:
@@ -82,7 +59,22 @@ class Merger:
             return None
         if merged is not None:
             self._put_over(merged, kind, own, (table, name))
-        return merged
+            if RESISTANCE in own:
+                apply_resistances(merged, kind, own[RESISTANCE], self.library, self.problems)
+        return merged if kind != "conjugate" or merged is None or self._is_whole(merged) else None
+
+    def _is_whole(self, merged: Merged) -> bool:
+        """Whether an agent has its parts: a payload alone, or all of them; notes what is missing."""
+        lacking = [role for role in PARTS if role not in merged.parts]
+        if lacking and lacking != ["antibody", "linker"]:
+            whole = "an agent is antibody, linker, payload and DAR, or a payload alone"
+            for role in lacking:
+                self.problems.add(merged.key(role), f"is missing: {whole}")
+            return False
+        if not lacking and "DAR" not in merged.leaves:
+            self.problems.add(merged.key("DAR"), "is missing: how many payloads an antibody carries, such as 8")
+            return False
+        return True
 
     def _based_on(
         self, kind: str, table: str, name: str, base: Any, tables: Mapping[str, Any], seen: tuple[str, ...]
@@ -114,7 +106,8 @@ class Merger:
         return self.library.find(name, kind).name if self.library.has(name, kind) else name
 
     def _put_over(self, merged: Merged, kind: str, own: Mapping[str, Any], path: Path) -> None:
-        rest = {key: value for key, value in own.items() if key != "based_on"}
+        reserved = ("based_on", RESISTANCE) if kind in _RESISTANT else ("based_on",)
+        rest = {key: value for key, value in own.items() if key not in reserved}
         if kind == "conjugate":
             for role in PARTS:
                 if role in rest:
@@ -144,6 +137,9 @@ class Merger:
             part = self.library.find(base, role)
             merged.leaves |= {f"{role}.{p}": Leaf(quantity, "library") for p, quantity in part.values.items()}
             merged.labels |= {f"{role}.{p}": text for p, text in part.labels.items()} | {role: part.name}
+        elif role not in merged.parts and table:  # of its own: what it does not say is as for any
+            values = self.library.defaults[role].values.items()
+            merged.leaves |= {f"{role}.{p}": Leaf(quantity, "default") for p, quantity in values}
         return {key: value for key, value in table.items() if key != "based_on"}
 
     def _put_leaf(self, merged: Merged, kind: str, leaf_path: str, given: Any, path: Path) -> None:
@@ -165,12 +161,20 @@ class Merger:
             limit = "above" if leaf_path in _ABOVE_ZERO else "of at least"
             self.problems.add(join_path(*place), f"got {leaf.quantity.text!r}; a number {limit} 0 is needed")
             return
+        self._refuse_impossible(leaf, leaf_path, unit, join_path(*place))
         merged.leaves[leaf_path] = leaf
+
+    def _refuse_impossible(self, leaf: Leaf, path: str, unit: str, key: str) -> None:
+        low, high = limits_of(path) or (0.0, float("inf"))
+        if not low <= parse_quantity(leaf.quantity.text, unit, key) <= high:
+            shown = "" if unit == "1" else f" {unit}"
+            self.problems.add(key, f"got {leaf.quantity.text!r}; only {low:g} to {high:g}{shown} is possible: check it")
 
     def _known(self, kind: str) -> tuple[str, ...]:
         parts = PARTS if kind == "conjugate" else ()
         units = (path.replace("*", "NAME") for path in UNITS[kind])
-        return (*units, *self._more_units.get(kind, {}), *parts, *_WORDS[kind], "based_on")
+        more = (RESISTANCE,) if kind in _RESISTANT else ()
+        return (*units, *self._more_units.get(kind, {}), *parts, *_WORDS[kind], "based_on", *more)
 
 
 def _of_library(entry: Entry, table: str, name: str, origin: str = "library") -> Merged:
@@ -201,15 +205,3 @@ def _word_path(path: str) -> str:
     """A part of a conjugate is labelled by its name: antibody.name -> antibody."""
     head, _, last = path.rpartition(".")
     return head if last == "name" and head else path
-
-
-def _label_path(path: str, *, is_known: bool) -> str:
-    """The key that sets a label again: antibody -> antibody.based_on, or antibody.name if the library has it not."""
-    return path if path not in PARTS else f"{path}.{'based_on' if is_known else 'name'}"
-
-
-def _put(table: dict[str, Any], path: str, value: Any) -> None:
-    *parents, last = path.split(".")
-    for part in parents:
-        table = table.setdefault(part, {})
-    table[last] = value

@@ -1,8 +1,9 @@
-"""Which conjugate a study is about."""
+"""Which agent a study is about: a conjugate, or a payload alone."""
 
 from __future__ import annotations
 
-from payloadfield.study.merge import Merged, Merger
+from payloadfield.study.merge import Merger
+from payloadfield.study.merged import Merged
 from payloadfield.study.problems import did_you_mean
 from payloadfield.study.schema import StudyTable
 
@@ -10,13 +11,16 @@ from payloadfield.study.schema import StudyTable
 def find_agent(table: StudyTable, merger: Merger) -> Merged | None:
     """The agent that the study names or doses, or the only one it describes; None where there is none.
 
-    Notes a problem for an unknown name, and for two conjugates: a mechanism carries one.
+    A payload of the library that is named or dosed where there is no conjugate is an agent by itself.
+    Notes a problem for an unknown name, and for two agents: a mechanism carries one.
     """
     tables = {merger.canonical("conjugate", each): own for each, own in table.agents.items()}
     merged = {name: merger.merge("conjugate", "agents", name, tables) for name in tables}
     names = _dosed(table, merger)
     if table.agent is not None:
         names = [merger.canonical("conjugate", table.agent), *names]
+        if names[0] not in tables and merger.library.has(names[0], "payload"):
+            return _payload_alone([names[0], *_dosed_payloads(table, merger)], merger)
         if names[0] not in tables and not merger.library.has(names[0], "conjugate"):
             known = (*tables, *merger.library.names("conjugate"))
             merger.problems.add("agent", f"there is no agent {table.agent!r}; {did_you_mean(table.agent, known)}")
@@ -28,9 +32,28 @@ def find_agent(table: StudyTable, merger: Merger) -> Merged | None:
             f"two conjugates in one study ({' and '.join(distinct)}); this mechanism carries one: make two studies",
         )
         return None
+    if not distinct and not merged:
+        return _payload_alone(_dosed_payloads(table, merger), merger)
     if not distinct:
         return next(iter(merged.values())) if len(merged) == 1 else None
     return merged[distinct[0]] if distinct[0] in merged else merger.merge("conjugate", "agents", distinct[0], {})
+
+
+def _payload_alone(names: list[str], merger: Merger) -> Merged | None:
+    distinct = list(dict.fromkeys(merger.canonical("payload", name) for name in names))
+    if len(distinct) > 1:
+        merger.problems.add(
+            "schedule",
+            f"two payloads in one study ({' and '.join(distinct)}); this mechanism carries one: make two studies",
+        )
+    if len(distinct) != 1:
+        return None
+    return merger.merge("conjugate", "agents", distinct[0], {distinct[0]: {"payload": distinct[0]}})
+
+
+def _dosed_payloads(table: StudyTable, merger: Merger) -> list[str]:
+    names = (name for event in table.schedule for name in (*event.dose, *event.curve))
+    return [name for name in names if merger.library.has(name, "payload")]
 
 
 def _dosed(table: StudyTable, merger: Merger) -> list[str]:

@@ -24,7 +24,8 @@ from payloadfield.mechanism import Mechanism
 from payloadfield.study.cells_table import LENGTH_UNITS, CellsTable, problems_of
 from payloadfield.study.leaves import Leaf
 from payloadfield.study.lookup import CELL_TYPE, Lookup
-from payloadfield.study.merge import Merged, Merger
+from payloadfield.study.merge import Merger
+from payloadfield.study.merged import Merged
 from payloadfield.study.problems import Problems, did_you_mean
 from payloadfield.study.schema import StudyTable
 from payloadfield.study.study import FloatArray

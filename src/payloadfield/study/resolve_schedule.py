@@ -11,7 +11,9 @@ from payloadfield.errors import UnitsError
 from payloadfield.mechanism import Mechanism
 from payloadfield.study.curve import Curve, Tabulated
 from payloadfield.study.fields import quantity_text
-from payloadfield.study.merge import PARTS, Merged, Merger
+from payloadfield.study.free_payload import is_free_payload
+from payloadfield.study.merge import Merger
+from payloadfield.study.merged import PARTS, Merged
 from payloadfield.study.problems import Problems, did_you_mean
 from payloadfield.study.resolve_curves import CurveReader, curve_table
 from payloadfield.study.schema import EventTable, OutputTable, StudyTable
@@ -51,12 +53,19 @@ class Dosing:
         if self.agent is None:
             return of_slots
         parts = {self.agent.labels.get(role): role for role in PARTS if role != "linker"}
-        return {name: role for name, role in {**of_slots, **parts, self.agent.name: _CONJUGATE}.items() if name}
+        whole = {self.agent.name: "payload" if is_free_payload(self.agent) else _CONJUGATE}
+        return {name: role for name, role in {**of_slots, **parts, **whole}.items() if name}
 
     def _library_name(self, name: str) -> str:
         library = self.merger.library
         kinds = (_CONJUGATE, *PARTS, *(SLOTS[slot].kind for slot in self.slots))
         return next((library.find(name, kind).name for kind in kinds if library.has(name, kind)), name)
+
+    def refuse(self, name: str, role: str, key: str) -> None:
+        """Note why a name cannot be dosed, unless what it names was refused already."""
+        problems = self.merger.problems
+        if not any(each.startswith(f"agents.{name}.") for each in problems.keys):
+            problems.add(key, self.refusal(name, role))
 
     def refusal(self, name: str, role: str) -> str:
         """Why a name cannot be dosed, and what can."""
@@ -130,7 +139,7 @@ def _curves(
     for name, given in row.curve.items():
         index, role = dosing.field_of(name)
         if index is None:
-            curves.problems.add(f"{key}.{name}", dosing.refusal(name, role))
+            dosing.refuse(name, role, f"{key}.{name}")
             continue
         field = dosing.mechanism.field_names[index]
         if index in found:
@@ -171,7 +180,7 @@ def _doses(given: Mapping[str, Any], dosing: Dosing, problems: Problems, key: st
     for name, amount in given.items():
         index, role = dosing.field_of(name)
         if index is None:
-            problems.add(f"{key}.{name}", dosing.refusal(name, role))
+            dosing.refuse(name, role, f"{key}.{name}")
             continue
         mass = dosing.molar_mass(role)
         value = concentration(amount, mass, problems, f"{key}.{name}", dosing.hint_on_mass(role, mass))

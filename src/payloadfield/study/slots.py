@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from payloadfield.mechanism import Mechanism
-from payloadfield.study.merge import Merged, Merger
+from payloadfield.study.merge import Merger
+from payloadfield.study.merged import Merged
 from payloadfield.study.problems import did_you_mean
 from payloadfield.study.schema import StudyTable
 
@@ -90,7 +91,7 @@ def _name(slot: Slot, tables: Mapping[str, Any], table: StudyTable, merger: Merg
 
 
 def _dosed(table: StudyTable, *, own: Iterable[str], kind: str, merger: Merger) -> Sequence[str]:
-    names = [name for event in table.schedule for name in event.dose]
+    names = [name for event in table.schedule for name in (*event.dose, *event.curve)]
     return [name for name in names if name in own or merger.library.has(name, kind)]
 
 
