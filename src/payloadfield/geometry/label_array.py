@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 import numpy.typing as npt
@@ -56,8 +57,8 @@ class LabelArray:
         unknown = [label for label in present if label not in self.labels]
         if unknown:
             raise GeometryError(
-                f"{self.where}: label{'s' if len(unknown) > 1 else ''} {_listed(unknown)} without a material; "
-                f"known labels: {_listed(sorted(self.labels)) or 'none'}; add them to labels"
+                f"{self.where}: label{'s' if len(unknown) > 1 else ''} {listed_labels(unknown)} without a material; "
+                f"known labels: {listed_labels(sorted(self.labels)) or 'none'}; add them to labels"
             )
         result = np.full(array.shape, UNTOUCHED, np.uint8)
         for label in present:
@@ -79,7 +80,8 @@ def _labels_in(array: npt.NDArray[np.integer]) -> list[int]:
     return [int(i) for i in np.unique(array)]
 
 
-def _listed(labels: list[int], most: int = 8) -> str:
+def listed_labels(labels: list[int], most: int = 8) -> str:
+    """The first labels of a list as a text."""
     more = f" and {len(labels) - most} more" if len(labels) > most else ""
     return ", ".join(str(label) for label in labels[:most]) + more
 
@@ -90,7 +92,7 @@ def _load(path: Path) -> npt.NDArray[np.integer]:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
         raise GeometryError(f"label array {path}: no such file") from error
-    except (OSError, ValueError, EOFError, SyntaxError, OverflowError, MemoryError) as error:
+    except (OSError, ValueError, EOFError, SyntaxError, OverflowError, MemoryError, TokenError) as error:
         raise GeometryError(
             f"label array {path}: not a readable .npy array of whole numbers ({error}); write it with numpy.save"
         ) from error

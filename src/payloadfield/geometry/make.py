@@ -1,23 +1,23 @@
 """From shapes to a geometry: open fractions, apertures, walls and distances."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 import numpy.typing as npt
 
 from payloadfield.errors import GeometryError
 from payloadfield.geometry.bath import place_bath_walls
-from payloadfield.geometry.cut import open_area, open_volume
 from payloadfield.geometry.distance import staircase_distance
 from payloadfield.geometry.geometry import Geometry
 from payloadfield.geometry.grid import FloatArray, VoxelGrid
+from payloadfield.geometry.image.voxels import VoxelImage
 from payloadfield.geometry.label_array import LabelArray
 from payloadfield.geometry.material import Material
 from payloadfield.geometry.profile import check_profile
 from payloadfield.geometry.scene import BY_DISTANCE, FORCED_CLOSED, FORCED_OPEN, Scene, Slab, make_scene
 from payloadfield.geometry.shape import Shape
+from payloadfield.geometry.shares import ACROSS_X, ACROSS_Y, ACROSS_Z, VOXELS, around
 from payloadfield.geometry.wall import divide_walls
 
 # Corners per slab: bounds the temporary arrays to about 100 MB.
@@ -40,14 +40,15 @@ class Draft:
 
 def make_geometry(
     grid: VoxelGrid,
-    shapes: Sequence[Shape | LabelArray],
+    shapes: Sequence[Shape | LabelArray | VoxelImage],
     materials: Sequence[Material],
     *,
     accessible_profile: FloatArray | None = None,
 ) -> Geometry:
     """Geometry of shapes on a grid, later ones overwriting earlier ones.
 
-    Open fractions and apertures follow the signed distance at the voxel corners; label arrays give staircases.
+    Open fractions and apertures follow the signed distance at the voxel corners, or what an image holds of a voxel;
+    label arrays give staircases.
     grid: the voxels
     shapes: in the order in which they act; what they leave is medium
     materials: the first one is the medium
@@ -118,54 +119,19 @@ def _fill(draft: Draft, slab: Slab) -> None:
     draft.label[planes], draft.open_label[planes] = slab.label, slab.open_label
     draft.forced[planes], draft.surface_distance[planes] = slab.forced, slab.surface
     draft.touched |= slab.touched
-    draft.open_fraction[planes] = _shares(slab, (0, 1, 2), open_volume)
-    draft.aperture[0][slab.z0 : slab.z1 + 1] = _shares(slab, (1, 2), open_area)
-    draft.aperture[1][planes] = _shares(slab, (0, 2), open_area)
-    draft.aperture[2][planes] = _shares(slab, (0, 1), open_area)
+    draft.open_fraction[planes] = slab.open_share(VOXELS)
+    draft.aperture[0][slab.z0 : slab.z1 + 1] = slab.open_share(ACROSS_Z)
+    draft.aperture[1][planes] = slab.open_share(ACROSS_Y)
+    draft.aperture[2][planes] = slab.open_share(ACROSS_X)
     if draft.bath_share is not None and slab.bath is not None:
         draft.bath_share[planes] = _bath_share(slab.solid, slab.bath)
-
-
-def _corners(distance: FloatArray, axes: Sequence[int]) -> list[FloatArray]:
-    """Values at the corners of all voxels (three axes), or around all faces that lie along two axes."""
-    low, high, every = slice(None, -1), slice(1, None), slice(None)
-    around = [(low, low), (low, high), (high, high), (high, low)]
-    turns = around if len(axes) == 2 else list(product((low, high), repeat=3))
-    return [distance[tuple(dict(zip(axes, turn, strict=True)).get(axis, every) for axis in range(3))] for turn in turns]
-
-
-def _shares(slab: Slab, axes: Sequence[int], share_of_cut: Callable[[FloatArray], FloatArray]) -> FloatArray:
-    """Open share of voxels or faces: 1 or 0 where all corners agree, and that of the cut where they do not.
-
-    Where all corners lie on a surface, as in a channel one voxel wide, the distance at the centre decides.
-    """
-    corners = _corners(slab.solid, axes)
-    n_open = np.zeros(corners[0].shape, np.uint8)
-    for distance in corners:
-        n_open += distance > 0
-    share = (n_open == len(corners)).astype(np.float64)
-    cut = np.nonzero((n_open > 0) & (n_open < len(corners)))
-    share[cut] = share_of_cut(np.stack([distance[cut] for distance in corners]))
-    if slab.has_corners_on_surface:
-        tied = _all_zero(corners)
-        share[tied] = slab.is_open_at(tied, axes)
-    return share
-
-
-def _all_zero(corners: list[FloatArray]) -> tuple[npt.NDArray[np.int64], ...]:
-    """Index of the voxels or faces whose corners are all zero; few are, so each corner looks at what is left."""
-    index = np.nonzero(corners[0] == 0)
-    for distance in corners[1:]:
-        kept = distance[index] == 0
-        index = tuple(i[kept] for i in index)
-    return index
 
 
 def _bath_share(solid: FloatArray, bath: FloatArray) -> npt.NDArray[np.float32]:
     """Share of the closed corners of each voxel that lie in a bath rather than in a solid."""
     closed = (solid <= 0).astype(np.float32)
-    n_closed = np.sum(_corners(closed, (0, 1, 2)), axis=0)
-    n_bath = np.sum(_corners(closed * (bath <= solid), (0, 1, 2)), axis=0)
+    n_closed = np.sum(around(closed, VOXELS), axis=0)
+    n_bath = np.sum(around(closed * (bath <= solid), VOXELS), axis=0)
     return np.asarray(n_bath / np.maximum(n_closed, 1), np.float32)
 
 
@@ -212,6 +178,8 @@ def _is_surface_material(scene: Scene) -> npt.NDArray[np.bool_]:
 def _warnings(scene: Scene, draft: Draft) -> Iterator[str]:
     h = scene.grid.spacing
     for number, (layer, touched) in enumerate(zip(scene.layers, draft.touched, strict=True), start=1):
+        if layer.image is not None:
+            yield from (f"shape {number}: {note}" for note in layer.image.notes)
         if layer.shape is None:
             continue
         name = f"shape {number} ({type(layer.shape).__name__.lower()} of {layer.shape.material})"

@@ -13,9 +13,13 @@ import numpy.typing as npt
 
 from payloadfield.errors import GeometryError
 from payloadfield.geometry.grid import FloatArray, Points, VoxelGrid
+from payloadfield.geometry.image.voxels import ImageOnGrid, ImageShares, VoxelImage
 from payloadfield.geometry.label_array import UNTOUCHED, LabelArray
 from payloadfield.geometry.material import CLOSED_KINDS, OPEN_KINDS, Material, check_materials
 from payloadfield.geometry.shape import Shape, fitted
+from payloadfield.geometry.shares import VOXELS, Index, open_share
+
+Axes = tuple[int, ...]
 
 # Marks of voxels that a label array decides, instead of signed distances.
 BY_DISTANCE, FORCED_OPEN, FORCED_CLOSED = 0, 1, 2
@@ -26,12 +30,13 @@ ON_SURFACE = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A shape, or the voxels of a label array, with the index and kind of its material."""
+    """A shape with the index and kind of its material, or the voxels of a label array, or an image of materials."""
 
     shape: Shape | None
     index: int
     kind: str
     voxels: npt.NDArray[np.uint8] | None = None
+    image: ImageOnGrid | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +49,8 @@ class Scene:
 
     @property
     def has_labels(self) -> bool:
-        """Whether some voxels are given by a label array."""
-        return any(layer.voxels is not None for layer in self.layers)
+        """Whether some voxels are given by a label array or by the voxels of an image."""
+        return any(layer.shape is None for layer in self.layers)
 
     @property
     def known(self) -> float:
@@ -55,36 +60,46 @@ class Scene:
     @cached_property
     def kinds(self) -> frozenset[str]:
         """Kinds of the materials that shapes and label arrays bring in."""
-        used = {layer.kind for layer in self.layers if layer.voxels is None}
+        used = {layer.kind for layer in self.layers if layer.shape is not None}
         for layer in self.layers:
+            if layer.image is not None:
+                used |= {self.materials[i].kind for i in layer.image.used}
             if layer.voxels is not None:
                 present = np.bincount(layer.voxels.reshape(-1), minlength=UNTOUCHED + 1)[:UNTOUCHED]
                 used |= {self.materials[i].kind for i in np.flatnonzero(present)}
         return frozenset(used)
 
-    def distance(self, points: Points, kinds: Collection[str]) -> FloatArray:
-        """Signed distance of any points to shapes of these kinds, negative inside them [um]."""
-        distance = np.full(np.broadcast_shapes(*(p.shape for p in points)), np.inf)
-        for layer in self.layers:
+    def distance(self, points: Points, kinds: Collection[str], first: int = 0, start: float = np.inf) -> FloatArray:
+        """Signed distance of any points to shapes of these kinds, negative inside them [um].
+
+        first: layer with which to begin, over a space all open (start = inf) or all closed (-inf)
+        """
+        distance = np.full(np.broadcast_shapes(*(p.shape for p in points)), start)
+        for layer in self.layers[first:]:
             if layer.shape is not None:
                 own = layer.shape.signed_distance(points, self.grid.period)
                 _combine(distance, own, joins=layer.kind in kinds)
         return distance
 
 
-def make_scene(grid: VoxelGrid, shapes: Sequence[Shape | LabelArray], materials: Sequence[Material]) -> Scene:
+def make_scene(
+    grid: VoxelGrid, shapes: Sequence[Shape | LabelArray | VoxelImage], materials: Sequence[Material]
+) -> Scene:
     """Shapes joined with the materials that they name.
 
     Raises GeometryError for an unknown material or a label array that does not fit the grid.
     """
     index_of = check_materials(materials)
     layers = tuple(_layer(grid, shape, materials, index_of) for shape in shapes)
+    _check_before_images(layers)
     return Scene(grid, tuple(materials), layers)
 
 
 def _layer(
-    grid: VoxelGrid, shape: Shape | LabelArray, materials: Sequence[Material], index_of: dict[str, int]
+    grid: VoxelGrid, shape: Shape | LabelArray | VoxelImage, materials: Sequence[Material], index_of: dict[str, int]
 ) -> Layer:
+    if isinstance(shape, VoxelImage):
+        return Layer(None, 0, "image", image=shape.on_grid(grid, materials, index_of))
     if isinstance(shape, LabelArray):
         return Layer(None, 0, "labels", shape.material_index(grid, index_of))
     if shape.material not in index_of:
@@ -92,6 +107,18 @@ def _layer(
         raise GeometryError(f"{name}.material: unknown material {shape.material!r}; known: {', '.join(index_of)}")
     index = index_of[shape.material]
     return Layer(fitted(shape, grid), index, materials[index].kind)
+
+
+def _check_before_images(layers: Sequence[Layer]) -> None:
+    """Refuse what an image of voxels cannot overlay: walls held at the bath's concentration, and staircases."""
+    before: set[str] = set()
+    for layer in layers:
+        if layer.image is not None and before & {"bath", "labels"}:
+            raise GeometryError(
+                f"{layer.image.where}: comes after {' and '.join(sorted(before & {'bath', 'labels'}))}, over which an "
+                "image of voxels cannot be laid; put it first, or take a threshold"
+            )
+        before.add(layer.kind)
 
 
 class Slab:
@@ -107,10 +134,16 @@ class Slab:
         self.surface = np.full(voxels, np.inf)
         self.solid = np.full(corners, np.inf)
         self.bath = np.full(corners, np.inf) if "bath" in scene.kinds else None
-        self.touched = np.array([self._apply(layer) for layer in scene.layers], bool)
+        # After an image, what shapes leave of it is opened + under (solid - opened): see _lay_under.
+        self.under: dict[Axes, FloatArray] | None = None
+        self.opened: FloatArray | None = None
+        self.first = 0
+        self.touched = np.array([self._apply(i, layer) for i, layer in enumerate(scene.layers)], bool)
         self._snap()
 
-    def _apply(self, layer: Layer) -> bool:
+    def _apply(self, number: int, layer: Layer) -> bool:
+        if layer.image is not None:
+            return self._lay_under(number, layer.image.shares(self.z0, self.z1))
         if layer.voxels is not None:
             self._paint(layer.voxels[self.z0 : self.z1])
             return True
@@ -124,6 +157,8 @@ class Slab:
 
     def _unite(self, layer: Layer, distance: FloatArray) -> None:
         _combine(self.solid, distance, joins=layer.kind in CLOSED_KINDS)
+        if self.opened is not None:
+            _combine(self.opened, distance, joins=layer.kind in CLOSED_KINDS)
         if self.bath is not None:
             _combine(self.bath, distance, joins=layer.kind == "bath")
 
@@ -143,26 +178,54 @@ class Slab:
         self.label[given] = voxels[given]
         self.open_label[opens] = voxels[opens]
         self.forced[given & ~opens] = FORCED_CLOSED
-        decided = opens & ((self.forced != BY_DISTANCE) | (_voxel_minimum(self.solid) <= 0))
+        is_cut = _voxel_minimum(self.solid) <= 0
+        if self.under is not None:
+            is_cut |= self.under[VOXELS] < 1
+        decided = opens & ((self.forced != BY_DISTANCE) | is_cut)
         self.forced[decided] = FORCED_OPEN
+
+    def _lay_under(self, number: int, shares: ImageShares) -> bool:
+        """Let the voxels of an image decide over what was before; shapes after it act on what it leaves.
+
+        Where it says nothing, what was before shows through. Let K be what no later shape closes and L what a later
+        shape opens again, both followed as distances, K from all and L from nothing: then the open part is
+        L + image (K - L).
+        """
+        self._snap()
+        self.under = {
+            axes: 1 - closed - shares.kept[axes] * (1 - self.open_share(axes)) if shares.kept[axes].any() else 1 - closed
+            for axes, closed in shares.closed.items()
+        }
+        self.solid = np.full(self.solid.shape, np.inf)
+        self.opened = np.full(self.solid.shape, -np.inf)
+        self.first = number + 1
+        said, opens = shares.label != UNTOUCHED, shares.open_label != UNTOUCHED
+        self.label[said] = shares.label[said]
+        self.open_label[opens] = shares.open_label[opens]
+        return bool(said.any() or opens.any())
 
     def _snap(self) -> None:
         near = ON_SURFACE * self.scene.grid.spacing
-        for distance in (self.solid, self.bath):
+        for distance in (self.solid, self.opened, self.bath):
             if distance is not None:
                 distance[np.abs(distance) < near] = 0
 
-    @cached_property
-    def has_corners_on_surface(self) -> bool:
-        """Whether any corner lies exactly on a surface."""
-        return bool((self.solid == 0).any())
+    def open_share(self, axes: Axes) -> FloatArray:
+        """Open share of the voxels, or of the faces that lie along two axes."""
+        share = open_share(self.solid, axes, lambda index: self._is_open_at(index, axes, np.inf))
+        if self.under is None or self.opened is None:
+            return share
+        if self.first == len(self.scene.layers):
+            return self.under[axes]
+        opened = open_share(self.opened, axes, lambda index: self._is_open_at(index, axes, -np.inf))
+        return opened + self.under[axes] * (share - opened)
 
-    def is_open_at(self, index: tuple[npt.NDArray[np.int64], ...], axes: Sequence[int]) -> npt.NDArray[np.bool_]:
+    def _is_open_at(self, index: Index, axes: Axes, start: float) -> npt.NDArray[np.bool_]:
         """Whether the middles of voxels (axes z, y, x), or of faces along two axes, lie outside all solids."""
         h = self.scene.grid.spacing
-        first = (self.z0, 0, 0)
-        z, y, x = ((i + first[a] + (0.5 if a in axes else 0.0)) * h for a, i in enumerate(index))
-        return self.scene.distance((z, y, x), CLOSED_KINDS) > ON_SURFACE * h
+        origin = (self.z0, 0, 0)
+        z, y, x = ((i + origin[a] + (0.5 if a in axes else 0.0)) * h for a, i in enumerate(index))
+        return self.scene.distance((z, y, x), CLOSED_KINDS, self.first, start) > ON_SURFACE * h
 
     def _corners(self) -> Points:
         # The last corner of a periodic axis is the first one, to the last bit.

@@ -28,7 +28,7 @@ _HEAD = 2**16
 _READER_ERRORS = (
     ValueError, TypeError, KeyError, IndexError, AttributeError, OSError, EOFError, ArithmeticError, AssertionError,
     NotImplementedError, ImportError, RuntimeError, MemoryError, SyntaxError, struct.error, zipfile.BadZipFile,
-    zlib.error, lzma.LZMAError, NameError,
+    zlib.error, lzma.LZMAError, NameError, StopIteration,
 )  # fmt: skip
 
 
