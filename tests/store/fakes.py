@@ -136,7 +136,7 @@ class FakeSimulation:
         self.state = SimpleNamespace(**{**vars(self.state), "time": time, "fields": fields, "states": states})
         return SimpleNamespace(
             index=self.index, time=time, dt=dt, error=0.1, worst_quantity="adc", iterations=2, worst_residual=1e-4,
-            rejected=0, balance={"payload": float("nan")}, outputs=self.outputs_now(), event=None,
+            rejected=0, balance={"payload": float("nan")}, outputs=self.outputs_now(), event=None, moves={},
         )  # fmt: skip
 
     @property
@@ -155,6 +155,9 @@ class FakeSimulation:
 
     def cell_state(self, name):
         return self.state.states[("receptor", "payload_exposure").index(name)]
+
+    def commitments(self):
+        return {}
 
     def peaks(self):
         return {"payload_peak": (self.state.states[1] * 0.5, "nM")}

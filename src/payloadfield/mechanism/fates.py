@@ -3,7 +3,7 @@
 A row of cells (an agent) starts as one cell; n_f is the number of its cells in fate f, and n_f = initial at the start.
 Expected: d n_f/dt = sum of hazard n_from over what leads to f, less what leads away; a dying cell gives back what it
     holds at once, so that each content c shrinks by c (sum of hazard n_from over what leads to death) / living.
-    Fates change within days: the Jacobian leaves out how contents depend on them, which would link all fields in a loop.
+    Fates change within days: the Jacobian leaves out how contents depend on them; else all fields were in one loop.
 Sampled: the agent is in one fate, with all its cells; each transition has its cumulative hazard, and the solver moves
     the agent at a threshold drawn for it (solver/fates.py). A dead agent does nothing but give back its contents.
 """

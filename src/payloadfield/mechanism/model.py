@@ -108,8 +108,8 @@ class Accumulator:
 class Reaction:
     """One direction of one reaction; `stoichiometry` holds the net change of each species that changes.
 
-    tag: the source that it gives to what it makes of a followed state (tagging.py).  lagging: what changes so slowly that
-    the Jacobian does without the rate's slope by it, which the method allows (ROS34PW2 is a W-method).
+    tag: the source that it gives to what it makes of a followed state (tagging.py).  lagging: what changes so slowly
+    that the Jacobian does without the rate's slope by it, which the method allows (ROS34PW2 is a W-method).
     """
 
     name: str

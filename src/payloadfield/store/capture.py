@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from payloadfield.study import Study
 
 
+ALWAYS_KEPT = ("exposure", "fate", "transition")
+"""Kinds of states that every output has."""
+
+
 def take_snapshot(sim: Simulation, index: int) -> Snapshot:
     """The state of `sim` as output number `index`: the study's chosen fields and states, and every exposure."""
     study = sim.study
@@ -38,9 +42,9 @@ def study_frame(study: Study) -> Frame:
 
 
 def kept_states(study: Study) -> dict[str, str]:
-    """Per-cell states kept at every output, with their units: those chosen in `output.cells`, and the exposures."""
+    """Per-cell states kept at every output, with their units: those chosen in `output.cells`, and what always is."""
     chosen = set(study.output.cells)
-    return {item.name: item.unit for item in study.mechanism.states if item.name in chosen or item.kind == "exposure"}
+    return {item.name: item.unit for item in study.mechanism.states if item.name in chosen or item.kind in ALWAYS_KEPT}
 
 
 def ledger_rows(sim: Simulation) -> dict[str, dict[str, float]]:
@@ -59,6 +63,8 @@ def cell_table(sim: Simulation) -> Table:
         units[item.name] = item.unit
     for name, (values, unit) in sim.peaks().items():
         table[name], units[name] = values, unit
+    for name, times in sim.commitments().items():
+        table[f"{name}_time"], units[f"{name}_time"] = times, "s"
     return Table(table, units)
 
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from payloadfield.errors import ResourceError
+from payloadfield.store.capture import ALWAYS_KEPT
 from payloadfield.store.effort import Effort
 from payloadfield.store.files import format_bytes
 from payloadfield.study.resolve_geometry import GEOMETRY_BYTES
@@ -40,7 +41,7 @@ def estimate_run(study: Study) -> Estimate:
     n_values = int((study.geometry.open_fraction > 0).sum()) * len(study.mechanism.fields)
     n_states = len(study.cells.type_index) * len(study.mechanism.states)
     kept = len(study.output.fields) / max(len(study.mechanism.fields), 1)
-    n_kept_states = len(study.output.cells) + sum(state.kind == "exposure" for state in study.mechanism.states)
+    n_kept_states = len(study.output.cells) + sum(state.kind in ALWAYS_KEPT for state in study.mechanism.states)
     per_output = _SNAPSHOT_VALUE * n_values * kept + _EXACT_VALUE * n_kept_states * len(study.cells.type_index)
     checkpoints = 2 * _EXACT_VALUE * (n_values + n_states)
     n_steps = expected_effort(study).steps(study.duration)

@@ -282,6 +282,7 @@ def _log_entry(record: StepRecord, wall: float) -> dict[str, Any]:
         "wall_s": wall,
         "outputs": list(record.outputs),
         "event": record.event,
+        "moves": dict(record.moves),
     }
 
 

@@ -72,7 +72,7 @@ def initial_states(
     mechanism: Mechanism, given: Mapping[str, Any], values: Values, cells: Cells, problems: Problems
 ) -> FloatArray:
     """Every slot of every cell at the start (S, n_cell): by the study's expression, or else by the mechanism's."""
-    states = {state.name: state.initial for state in mechanism.states if state.kind == "state"}
+    states = {state.name: state.initial for state in mechanism.states if state.kind in ("state", "fate")}
     for name, text in given.items():
         key = f"initial.states.{name}"
         if name not in states:
