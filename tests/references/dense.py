@@ -65,9 +65,14 @@ class DenseSystem:
         mechanism, study = self.study.mechanism, self.study
         self.of_study = dict(zip(mechanism.study_parameters, study.parameters, strict=True))
         self.of_cells = dict(zip(mechanism.cell_parameters, study.cell_parameters, strict=True))
-        self.steps = reaction_text.steps(self.text)
+        self.steps = [step for step in reaction_text.steps(self.text) if not self.is_absent(step)]
+        self.of_study |= dict.fromkeys(mechanism.left_out, 0.0)
         for name, rate in reaction_text.exposures(self.text).items():
             self.steps.append(reaction_text.Step(name, "cell", ((name, 1.0, "1"),), rate))
+
+    def is_absent(self, step):
+        """A step that changes what the study leaves out, since it stays at zero."""
+        return any(species in self.study.mechanism.left_out for species, _, _ in step.changes)
 
     def unpack(self, y):
         """Fields (F, n), states (S, n_cell), bath (F,), lost (n_acc,)."""

@@ -126,7 +126,7 @@ def test_a_file_of_ones_own_turns_modules_of_what_it_extends_on_and_a_study_has_
     ("old", "new", "reason"),
     [
         ("[fields.tag]", "[fields.adc]", "mine.toml, fields.adc: is declared in adc.toml already"),
-        ("receptor_synthesis =", "receptor_synthesi =", "no such reaction to scale; did you mean 'receptor_synthesis'"),
+        ("receptor_synthesis =", "receptor_synthesi =", "nothing of this name to scale; did you mean 'receptor_synthesis'"),
         ('extends = "adc"', 'extends = "acd"', "did you mean 'adc'"),
         ('extends = "adc"', 'extends = "adc"\nmodules = ["efluxx"]', "unknown module"),
         ('extends = "adc"', 'extends = "adc"\nmodules = "protease"', "a list of names is needed"),
@@ -135,7 +135,7 @@ def test_a_file_of_ones_own_turns_modules_of_what_it_extends_on_and_a_study_has_
         ('factor = "half", when', 'factor = 2, when', "an expression is needed"),
         ('factor = "half", when', 'factor = "half", wen = "", when', "unknown key"),
         ('receptor_synthesis = "half"', 'receptor_synthesis = "k_tag"', "molecules/s is needed"),
-        ("[scale.reactions.cell]", "[scale.states]", "only rates of reactions are scaled"),
+        ("[scale.reactions.cell]", "[scale.states]", "scale.states: cannot be scaled"),
         ('expression = "payload_cytosol / (volume * N_A)"', 'expression = "inside * half"', "in a circle"),
         ('inside = { expression', "inside = { expressio", "an expression, or a table of expression and doc"),
     ],

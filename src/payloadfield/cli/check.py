@@ -44,10 +44,13 @@ def describe_study(study: Study) -> dict[str, Any]:
     return {
         "title": study.title,
         "mechanism": study.mechanism.name,
+        "modules": dict(study.mechanism.modules),
+        "left_out": list(study.mechanism.left_out),
         "duration_s": study.duration,
         "n_outputs": len(study.output.times),
         "schedule": [_event(study, event) for event in study.schedule],
         "geometry": _describe_geometry(study),
+        "prints": _prints(study),
         "cells": _count_cells(study),
         "estimate": asdict(estimate_run(study)),
         "sources": [asdict(source) for source in study.sources],
@@ -79,6 +82,14 @@ def _describe_geometry(study: Study) -> dict[str, Any]:
     }
 
 
+def _prints(study: Study) -> list[dict[str, Any]]:
+    """What was understood of the G-code files of a study."""
+    from payloadfield.cli.prints import as_data
+    from payloadfield.study.resolve_prints import read_prints
+
+    return [as_data(summary) for summary in read_prints(study.effective)]
+
+
 def _count_cells(study: Study) -> dict[str, int]:
     import numpy as np
 
@@ -88,14 +99,17 @@ def _count_cells(study: Study) -> dict[str, int]:
 
 def _print(study: Study) -> None:
     from payloadfield.cli.output import count, duration, make_console
+    from payloadfield.cli.prints import summary_lines
 
     facts = describe_study(study)
     console = make_console()
     lines = [
         f"{study.title}",
         f"Mechanism {facts['mechanism']}, {duration(study.duration)}, {count(facts['n_outputs'], 'output')}",
+        *_module_lines(facts),
         *(_spell_event(event) for event in facts["schedule"]),
         *_geometry_lines(facts["geometry"]),
+        *(line for each in facts["prints"] for line in summary_lines(each)),
         *_cell_lines(study, facts["cells"]),
         *_cost_lines(facts["estimate"]),
     ]
@@ -103,6 +117,14 @@ def _print(study: Study) -> None:
     console.print(_source_table(study))
     for warning in study.warnings:
         console.print(f"Warning: {warning}", markup=False)
+
+
+def _module_lines(facts: dict[str, Any]) -> list[str]:
+    on = [name if setting is True else f"{name} ({setting})" for name, setting in facts["modules"].items() if setting]
+    lines = [f"Modules: {', '.join(on)}"] if on else []
+    if facts["left_out"]:
+        lines.append(f"Left out, as nothing brings or makes it: {', '.join(facts['left_out'])}")
+    return lines
 
 
 def _spell_event(event: dict[str, Any]) -> str:

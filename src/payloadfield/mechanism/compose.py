@@ -1,8 +1,10 @@
 """Composition: the tables of a mechanism and of its modules put together into one, before anything is read.
 
 An entry may say `when` or `unless`: names of modules (or "MODULE.CHOICE") that are all on, or of which none is; and
-`after`: the entry behind which it stands in the arrays, otherwise the end.  [scale.reactions.SCOPE] multiplies the rate
-of a reaction that another file declares (NAME_back: of the way back).  [definitions] names parts of expressions.
+`after`: the entry behind which it stands in the arrays, otherwise the end; and `called`: its name, where two that
+exclude each other share one.  [scale.reactions.SCOPE] multiplies the rate
+of a reaction that another file declares (NAME_back: of the way back), [scale.fields] the diffusivity of a field.
+[definitions] gives names to parts of expressions.
 """
 
 from __future__ import annotations
@@ -17,8 +19,10 @@ from payloadfield.mechanism.modules import Module, Setting
 from payloadfield.mechanism.tables import near
 
 _NESTED = ("reactions",)  # their entries are one level deeper
+_SCALED = {"reactions": "rate", "fields": "diffusivity"}
 _SCALE, _DEFINITIONS = "scale", "definitions"
-_HINTS = ("when", "unless", "after")
+_MODES = ("fate",)  # modules whose choice is a key of the mechanism itself
+_HINTS = ("when", "unless", "after", "called")
 _EXPRESSIONS = ("rate", "back", "initial", "typical", "diffusivity", "hazard", "lysis", "strength", "reach")
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _MAX_ROUNDS = 20  # of definitions within definitions
@@ -36,7 +40,7 @@ class Composition:
 def compose(
     main: Mapping[str, Any], file: str, modules: Iterable[Module], settings: Mapping[str, Setting]
 ) -> Composition:
-    """The main file and the modules that are on, in this order, as one table; a choice stands at the module's name.
+    """The main file and the modules that are on, in this order, as one table; the choice of a mode stands at its name.
 
     Raises MechanismError for an entry that is there twice and for a scale of a reaction that is not there.
     """
@@ -45,7 +49,7 @@ def compose(
     on = [module for module in modules if settings.get(module.name)]
     for module in on:
         composer.add(module.data, module.file, module.name)
-        if module.choices:
+        if module.name in _MODES:
             composer.result.data[module.name] = settings[module.name]
     composer.order_all()
     composer.scale_all()
@@ -59,7 +63,7 @@ class _Composer:
         self.result = Composition()
         self.files: dict[Place, str] = {}
         self.anchors: dict[Place, dict[str, str]] = {}
-        self.scales: list[tuple[str, Place, str]] = []
+        self.scales: list[tuple[str, Place, str, str]] = []
 
     def add(self, data: Mapping[str, Any], file: str, module: str) -> None:
         for key, value in data.items():
@@ -85,6 +89,7 @@ class _Composer:
             hints = {key: own.pop(key, None) for key in _HINTS} if isinstance(own, dict) else {}
             if not self._is_wanted(hints, where):
                 continue
+            name = str(hints.get("called") or name)
             place = (*group, name)
             if place in self.files:
                 raise MechanismError(f"{where}: is declared in {self.files[place]} already; names are used once")
@@ -118,24 +123,27 @@ class _Composer:
 
     def _note_scales(self, table: Any, file: str) -> None:
         for key, value in _table(table, f"{file}, {_SCALE}").items():
-            if key not in _NESTED:
-                raise MechanismError(
-                    f"{file}, {_SCALE}.{key}: only rates of reactions are scaled: [scale.reactions.cell]"
-                )
-            for scope, entries in _table(value, f"{file}, {_SCALE}.{key}").items():
-                for name, entry in _table(entries, f"{file}, {_SCALE}.{key}.{scope}").items():
-                    where = f"{file}, {_SCALE}.{key}.{scope}.{name}"
+            if key not in _SCALED:
+                allowed = "[scale.reactions.cell] and the like, and [scale.fields] for diffusivities"
+                raise MechanismError(f"{file}, {_SCALE}.{key}: cannot be scaled; allowed: {allowed}")
+            for group, entries in _groups(key, _table(value, f"{file}, {_SCALE}.{key}"), f"{file}, {_SCALE}"):
+                for name, entry in entries.items():
+                    where = f"{file}, {'.'.join((_SCALE, *group, name))}"
                     own = dict(entry) if isinstance(entry, Mapping) else {"factor": entry}
                     if self._is_wanted(own, where):
-                        self.scales.append((where, (key, scope, name), _factor(own, where)))
+                        self.scales.append((where, group, name, _factor(own, where)))
 
     def scale_all(self) -> None:
-        for where, (key, scope, name), factor in self.scales:
-            reactions = self.result.data.get(key, {}).get(scope, {})
-            forward = name.removesuffix("_back")
-            entry, part = (reactions.get(name), "rate") if name in reactions else (reactions.get(forward), "back")
+        """Multiply rates and diffusivities by the factors of other files."""
+        for where, group, name, factor in self.scales:
+            entries: dict[str, Any] = self.result.data
+            for key in group:
+                entries = entries.get(key, {})
+            entry, part = entries.get(name), _SCALED[group[0]]
+            if entry is None and name.endswith("_back"):
+                entry, part = entries.get(name.removesuffix("_back")), "back"
             if not isinstance(entry, dict) or part not in entry:
-                raise MechanismError(f"{where}: there is no such reaction to scale; {near(name, reactions)}")
+                raise MechanismError(f"{where}: there is nothing of this name to scale; {near(name, entries)}")
             entry[part] = f"({entry[part]}) * ({factor})"
 
 

@@ -18,8 +18,7 @@ from payloadfield.geometry import (
 )
 from payloadfield.mechanism import Mechanism
 from payloadfield.study.lookup import Lookup
-from payloadfield.study.merge import Merger
-from payloadfield.study.merged import Merged
+from payloadfield.study.merge import Merged, Merger
 from payloadfield.study.problems import Problems, did_you_mean
 from payloadfield.study.resolve_shapes import UNTOUCHED
 from payloadfield.study.scaffold_tables import ArrayTable
@@ -88,7 +87,9 @@ def resolve_bath(
     for name in table.permeability:
         if name not in names:
             problems.add(f"bath.permeability.{name}", f"unknown field; {did_you_mean(name, names)}")
-    permeability = np.array([table.permeability.get(name, math.inf) for name in names])
+    alike = [item.like or item.name for item in mechanism.fields]
+    given = table.permeability
+    permeability = np.array([given.get(n, given.get(like, math.inf)) for n, like in zip(names, alike, strict=True)])
     permeability.setflags(write=False)
     return Bath(table.volume / _copies(table, grid, problems), sides, permeability if table.permeability else None)
 
@@ -175,10 +176,10 @@ def _material(name: str, merged: Merged, mechanism: Mechanism, lookup: Lookup) -
 
 
 def _by_field(merged: Merged, table: str, unit: str, mechanism: Mechanism, lookup: Lookup) -> Mapping[str, float]:
-    """A number for every field: its own, that of its class of molecule, or the default."""
+    """A number for every field: its own, that of its class of molecule or of the field it is like, or the default."""
     found = {}
     for item in mechanism.fields:
-        for name in (item.name, _FIELD_CLASS.get(item.dosed_by or "", item.name), "default"):
+        for name in (item.name, _FIELD_CLASS.get(item.dosed_by or "", item.name), item.like or item.name, "default"):
             path = f"{table}.{name}"
             if path in merged.leaves:
                 leaf = merged.leaves[path]
