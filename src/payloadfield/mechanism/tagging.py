@@ -117,7 +117,8 @@ class _Tagging:
             changes[part] = add(changes.get(part, Number(0.0)), change)
         text = f"{reaction.text}, of {tag}"
         rate = mul(share, Symbol(part_name(used, tag)))
-        return Reaction(f"{reaction.name}_of_{tag}", "cell", changes, rate, text)
+        name = f"{reaction.name}_of_{tag}"
+        return replace(reaction, name=name, stoichiometry=changes, rate=rate, text=text, tag=None)
 
     def _contact(self, contact: Contact) -> Iterable[Contact]:
         if contact.gives not in self.followed:

@@ -63,7 +63,7 @@ class Peaks:
         self.peak[higher], self.peak_time[higher] = value[higher], time[higher]
 
     def results(self) -> dict[str, tuple[_Floats, str]]:
-        """What was found so far (n_cell,) and its unit, by name: payload_peak, payload_peak_time, payload_time_above."""
+        """What was found so far (n_cell,) and its unit, as payload_peak, payload_peak_time, payload_time_above."""
         found: dict[str, tuple[_Floats, str]] = {}
         for name, unit, peak, time in zip(self.names, self._units, self.peak, self.peak_time, strict=True):
             found[f"{short_name(name)}_peak"] = (peak.copy(), unit)
