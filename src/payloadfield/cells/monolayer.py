@@ -66,9 +66,11 @@ def _on_walls(rng: np.random.Generator, geometry: Geometry, voxel: IntArray) -> 
     spots = (depth[:, None] * n)[:, None, :] + (
         (reach * np.cos(angle))[..., None] * first[:, None, :] + (reach * np.sin(angle))[..., None] * second[:, None, :]
     )
-    inside = (np.abs(spots) < 0.5 - INSIDE).all(axis=2) & usable[:, None]
-    chosen = spots[np.arange(len(voxel)), np.argmax(inside, axis=1)]
-    chosen[~inside.any(axis=1)] = np.nan
+    outside = np.maximum(np.abs(spots).max(axis=2) - (0.5 - INSIDE), 0)
+    # The first spot inside, or the one closest to it.
+    chosen = spots[np.arange(len(voxel)), np.argmin(outside, axis=1)]
+    chosen = np.clip(chosen, INSIDE - 0.5, 0.5 - INSIDE)
+    chosen[~usable] = np.nan
     return chosen
 
 
