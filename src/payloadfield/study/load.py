@@ -14,16 +14,19 @@ from payloadfield.cells import CellRequest, Cells, exclude_volume, place_cells
 from payloadfield.errors import StudyError
 from payloadfield.geometry import Geometry, Material, Pockets, VoxelGrid, find_pockets, make_geometry
 from payloadfield.library import count_grades, load_library, unit_of
-from payloadfield.mechanism import Mechanism, built_in_mechanisms, load_mechanism, refuse_modules
+from payloadfield.mechanism import Mechanism, built_in_mechanisms, find_modules, load_mechanism, refuse_modules
 from payloadfield.study.effective import Resolved, make_effective
 from payloadfield.study.leaves import Leaf, LeafReader
 from payloadfield.study.lookup import AGENT, CELL_TYPE, PROTEASE, Lookup, read_given
-from payloadfield.study.merge import Merged, Merger
+from payloadfield.study.merge import Merger
+from payloadfield.study.merged import Merged
 from payloadfield.study.overrides import Path as KeyPath
 from payloadfield.study.overrides import apply_changes, apply_overrides
 from payloadfield.study.problems import Problems
 from payloadfield.study.prune import prune
 from payloadfield.study.reading import StudyText, is_file, read_study
+from payloadfield.study.resistance import KEY as RESISTANCE
+from payloadfield.study.resistance import payload_factors, refuse_unread_factors
 from payloadfield.study.resolve_agent import find_agent
 from payloadfield.study.resolve_cells import CellResolver, cell_parameters, cell_values
 from payloadfield.study.resolve_curves import CurveReader
@@ -107,10 +110,17 @@ def _load_mechanism(table: StudyTable, text: StudyText) -> tuple[str, Mechanism]
             raise StudyError(f"{text.file}, mechanism: got {name!r}, neither built in ({known}) nor a file at {path}")
         name = str(path)
     problems = Problems(text.file)
-    for module, reason in refuse_modules(name, table.modules):
+    modules = {**_needed_modules(name, table), **table.modules}
+    for module, reason in refuse_modules(name, modules):
         problems.add(f"modules.{module}", reason)
     problems.raise_any()
-    return name, load_mechanism(name, table.modules)
+    return name, load_mechanism(name, modules)
+
+
+def _needed_modules(mechanism: str, table: StudyTable) -> dict[str, bool]:
+    """Modules that a study turns on without a word: cell types with factors on the payload."""
+    has_factors = any(payload_factors(table.cell_types))
+    return {RESISTANCE: True} if has_factors and RESISTANCE in find_modules(mechanism) else {}
 
 
 def _units_of_mechanism(mechanism: Mechanism) -> dict[str, dict[str, str]]:
@@ -182,6 +192,7 @@ class _Loading:
         parameters = np.array([self.lookup.study_value(parameter) for parameter in study_parameters])
         requests = self.resolver.requests()
         of_type = cell_values(mechanism, self.resolver.types, self.lookup)
+        refuse_unread_factors(mechanism, self.resolver.types.values(), problems)
         materials, entries = resolve_materials(table, mechanism, self.merger, self.lookup)
         has_bath = "bath" in boundary.values() or any(material.kind == "bath" for material in materials)
         numbers = _Numbers(

@@ -18,7 +18,8 @@ from payloadfield.geometry import (
 )
 from payloadfield.mechanism import Mechanism
 from payloadfield.study.lookup import Lookup
-from payloadfield.study.merge import Merged, Merger
+from payloadfield.study.merge import Merger
+from payloadfield.study.merged import Merged
 from payloadfield.study.problems import Problems, did_you_mean
 from payloadfield.study.resolve_shapes import UNTOUCHED
 from payloadfield.study.scaffold_tables import ArrayTable
