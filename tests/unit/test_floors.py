@@ -33,7 +33,9 @@ HOMES = {
     "matplotlib": "report",
     "pydantic": "study",
     "pint": "units",
-    "dask": "compare",
+    "dask": "compare/sweep",
+    "distributed": "compare/sweep",
+    "dask_jobqueue": "compare/sweep",
     "trimesh": "geometry/mesh",
     "anndata": "cells",
 }

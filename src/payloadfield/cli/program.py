@@ -20,6 +20,7 @@ VERBS = {
     "info": ("info", "info"),
     "plot": ("plot", "plot"),
     "export": ("export", "export"),
+    "sweep": ("sweep", "sweep"),
     "geometry": ("geometry", "geometry"),
     "library": ("library", "library"),
     "seeds": ("seeds", "seeds"),

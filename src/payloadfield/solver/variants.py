@@ -27,6 +27,13 @@ def make_plans(studies: Sequence[Any]) -> list[Plan]:
     return [first, *(_make_variant(first, studies[0], study) for study in studies[1:])]
 
 
+def plan_beside(plan: Plan, first: Any, study: Any) -> Plan | None:
+    """The plan of a study that shares the maps of `plan`, which is that of `first`; None where it needs its own."""
+    if _differences(first, study) or not np.array_equal(find_idle_pockets(first), find_idle_pockets(study)):
+        return None
+    return _make_variant(plan, first, study)
+
+
 def refuse_unlike(studies: Sequence[Any]) -> None:
     """Raise StudyError naming what a study does not share with the first one."""
     if not studies:

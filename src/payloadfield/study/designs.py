@@ -11,7 +11,7 @@ from payloadfield.library import load_library
 from payloadfield.study.load import load_variant
 from payloadfield.study.overrides import apply_overrides
 from payloadfield.study.problems import Problems
-from payloadfield.study.reading import read_study
+from payloadfield.study.reading import StudyText, read_study
 from payloadfield.study.schema import DesignTable
 from payloadfield.study.study import Study
 from payloadfield.study.validate import validate
@@ -70,9 +70,7 @@ def make_variants(
 
     Raises StudyError as `load_designs` does.
     """
-    text = read_study(study)
-    for kind in ("design", "scenario"):
-        text.raw.pop(kind, None)
+    text = _without_variants(study)
     problems, made, base = Problems(text.file), list[Design](), None
     for name, changes in variants.items():
         with problems.noting():
@@ -81,6 +79,22 @@ def make_variants(
             made.append(Design(name, dict(changes), resolved))
     problems.raise_any()
     return tuple(made)
+
+
+def make_variant(study: str | Path | Mapping[str, Any], name: str, changes: Changes, base: Study) -> Study:
+    """One more variant of a study, beside another one whose geometry and cells it shares.
+
+    Raises StudyError as `load_designs` does.
+    """
+    return load_variant(_without_variants(study), (), name, changes, base)
+
+
+def _without_variants(study: str | Path | Mapping[str, Any]) -> StudyText:
+    """The tables of a study without the variants that it lists itself."""
+    text = read_study(study)
+    for kind in ("design", "scenario"):
+        text.raw.pop(kind, None)
+    return text
 
 
 def _by_name(tables: Sequence[DesignTable], kind: str, problems: Problems) -> dict[str, Changes]:
