@@ -40,6 +40,32 @@ def measure(study: Path, overrides: tuple[str, ...], field: str | None, no_diffu
         _print(facts)
 
 
+@geometry.command("read", epilog="Example: payloadfield geometry read print.gcode --on M760 --off M761")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--unit", help="Unit of lengths in a G-code file, whatever it says: um, mm, cm, m or inch.")
+@click.option("--on", metavar="CODE", help="Command that opens a head driven by pressure; goes with --off.")
+@click.option("--off", metavar="CODE", help="Command that closes it.")
+@json_option
+def read(file: Path, unit: str | None, on: str | None, off: str | None, as_json: bool) -> None:
+    """Show what is understood of FILE, which is G-code, or a study whose scaffolds are.
+
+    A study's keys decide which strands are taken and how wide they are; a file alone shows its paths.
+    """
+    from payloadfield.cli.output import print_json
+    from payloadfield.cli.prints import as_data, print_summary, read_summaries
+
+    if (on is None) != (off is None):
+        raise click.UsageError("--on and --off go together: what opens a head, and what closes it.")
+    found = [as_data(summary) for summary in read_summaries(file, unit, on, off)]
+    if as_json:
+        print_json(found)
+        return
+    for facts in found:
+        print_summary(facts)
+    if not found:
+        click.echo(f"{file}: no scaffold of shape 'gcode'")
+
+
 def _field(study: Study, name: str | None) -> str:
     """The field asked for, or the first of the mechanism."""
     names = study.mechanism.field_names

@@ -14,12 +14,13 @@ from payloadfield.geometry.gcode import (
     Switch,
     Toolpath,
     make_strands,
-    placed,
+    place_print,
     read_gcode,
     summarise_print,
 )
 from payloadfield.geometry.geometry import Geometry
 from payloadfield.geometry.grid import AXES, SIDES, FloatArray, VoxelGrid, make_grid
+from payloadfield.geometry.image import ImageLevel, PlacedImage, Stack, VoxelImage, as_labels, otsu, read_image
 from payloadfield.geometry.label_array import LabelArray
 from payloadfield.geometry.make import make_geometry
 from payloadfield.geometry.material import MEDIUM, Material
@@ -47,6 +48,7 @@ __all__ = [
     "Droplets",
     "FloatArray",
     "Geometry",
+    "ImageLevel",
     "Intersection",
     "LabelArray",
     "Material",
@@ -54,6 +56,7 @@ __all__ = [
     "Mesh",
     "MinimalSurface",
     "Moved",
+    "PlacedImage",
     "Pockets",
     "Print",
     "PrintSettings",
@@ -64,13 +67,16 @@ __all__ = [
     "Shape",
     "Sphere",
     "Spread",
+    "Stack",
     "Switch",
     "Toolpath",
     "Triangles",
     "Union",
     "VoxelGrid",
+    "VoxelImage",
     "Well",
     "Woodpile",
+    "as_labels",
     "find_pockets",
     "local_thickness",
     "make_geometry",
@@ -78,8 +84,10 @@ __all__ = [
     "make_strands",
     "make_triangles",
     "measure_geometry",
-    "placed",
+    "otsu",
+    "place_print",
     "read_gcode",
+    "read_image",
     "read_mesh",
     "summarise_print",
     "wall_vectors",

@@ -70,7 +70,7 @@ class Comments:
         if self._open:
             return f"it has no {_SECTIONS[min(self._open)]} for its {min(self._open)}"
         if _PRUSA.search(self.program) and not self._is_summed_up:
-            return f"{self.program.split()[0]} ends a file with 'filament used', which is not there"
+            return "its slicer ends a file with 'filament used', which is not there"
         return ""
 
     def _set_kind(self, name: str) -> None:

@@ -62,7 +62,7 @@ class Machine:
         self.plane, self.motion = "G17", ""
         self.moves = array("d")
         self.n_standing = self.n_travels = self.n_understood = 0
-        self.unknown_start = 0
+        self.unknown_start = -1
         self.ignored: dict[str, int] = {}
 
     @property
@@ -264,8 +264,8 @@ class Machine:
         if len(path) == 1 and path[0][:3] == start:
             self.n_standing += not self.switches
             return
-        if not self.began_known and not self.unknown_start:
-            self.unknown_start = self.line
+        if not self.began_known and self.unknown_start < 0:
+            self.unknown_start = len(self.moves) // COLUMNS
         if len(self.moves) > COLUMNS * MOST_MOVES:
             raise GeometryError(f"{self.where}: more than {MOST_MOVES:,} strands; is it one print?")
         head = self.heads.setdefault(self.open_head or self.head, len(self.heads))

@@ -13,7 +13,6 @@ from payloadfield.geometry.gcode.words import LONGEST_CODE, LONGEST_LINE, split_
 
 MOST_LINES = 50_000_000
 _HEAD = 2**16
-_IGNORED_SHOWN = 5
 # Codes that turn pumps, valves and pressure on, for a hint where nothing seems to come out.
 _VALVES = ("M760", "M762", "M106", "M42", "M8", "M3", "M7", "M10", "M126", "M340")
 
@@ -115,11 +114,12 @@ def _toolpath(machine: Machine, n_lines: int) -> Toolpath:
     if machine.switches:  # pressure says that something comes out, not how much
         filament, volume = np.zeros(len(table)), np.full(len(table), np.nan)
     layer = whole[:, 2] if machine.comments.names_layers else _layers_by_height(table[:, [2, 5]])
+    ignored = dict(sorted(machine.ignored.items(), key=lambda item: (-item[1], item[0])))
     return Toolpath(
         machine.name, machine.comments.program, n_lines, machine.unit,
         table[:, :3], table[:, 3:6], filament, volume, table[:, 8], table[:, 9],
         whole[:, 0], whole[:, 1], layer, tuple(machine.heads), tuple(machine.comments.kinds),
-        machine.n_standing, dict(sorted(machine.ignored.items(), key=lambda item: (-item[1], item[0]))),
+        machine.unknown_start, machine.n_standing, ignored,
         tuple(_notes(machine)),
     )  # fmt: skip
 
@@ -131,15 +131,5 @@ def _layers_by_height(z: np.ndarray) -> np.ndarray:
 
 
 def _notes(machine: Machine) -> Iterator[str]:
-    if machine.unknown_start:
-        yield (
-            f"{machine.name}: line {machine.unknown_start:,} extrudes from a place that the file does not give, taken "
-            "as 0; a prime line, perhaps, which first_layer or leave_out can leave out"
-        )
     if machine.is_on:
         yield f"{machine.name}: the head is still open at its end; was it cut off?"
-    n_ignored = sum(machine.ignored.values())
-    if n_ignored:
-        shown = [f"{code} ({count:,})" for code, count in sorted(machine.ignored.items(), key=lambda item: -item[1])]
-        more = f" and {len(shown) - _IGNORED_SHOWN} more" if len(shown) > _IGNORED_SHOWN else ""
-        yield f"{machine.name}: {n_ignored:,} commands have no effect here: {', '.join(shown[:_IGNORED_SHOWN])}{more}"

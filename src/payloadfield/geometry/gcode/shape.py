@@ -54,8 +54,13 @@ class Print:
         matrix, shift = affine(place)
         pieces = on_grid(self.strands, matrix, shift, grid.spacing)
         notes = (*self.strands.notes, *_check_extent(self.strands, pieces, grid))
-        near = pieces.taken(_near(pieces, grid))
-        return PrintOnGrid(self.material, grid, near, matrix, shift, self.smallest_feature, notes)
+        near = _near(pieces, grid)
+        if not near.any():
+            raise GeometryError(
+                f"{self.strands.name}: no strand comes near the grid, which lies in the box of the print; set centre = "
+                "true or at, and leave_out or first_layer for what is no part of it, such as a skirt or a prime line"
+            )
+        return PrintOnGrid(self.material, grid, pieces.taken(near), matrix, shift, self.smallest_feature, notes)
 
     def signed_distance(self, points: Points, period: Triple = NOT_PERIODIC) -> FloatArray:
         """Not known without a grid: raises GeometryError."""

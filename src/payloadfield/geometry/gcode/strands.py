@@ -8,6 +8,7 @@ import numpy as np
 from payloadfield.errors import GeometryError
 from payloadfield.geometry.gcode.toolpath import BoolArray, IntArray, Toolpath
 from payloadfield.geometry.grid import FloatArray, Triple
+from payloadfield.geometry.mesh.checking import describe_place
 
 # Two metres [um]: what is larger was read in the wrong unit.
 LARGEST_PRINT = 2e6
@@ -107,11 +108,17 @@ def make_strands(path: Toolpath, settings: PrintSettings) -> PrintedStrands:
     down = np.zeros_like(start)
     down[:, 2] = height / 2
     begin, finish = ((place - down)[:, ::-1].copy() for place in (start, end))
-    layer = path.layer[kept]
-    return PrintedStrands(path.name, begin, finish, width, height, head, layer, volume, path.heads, path.notes)
+    layer, notes = path.layer[kept], [*path.notes]
+    if path.unknown_start in kept:
+        place = describe_place(path.start[path.unknown_start, ::-1])
+        notes.append(
+            f"{path.name}: a strand starts at a place that the file does not give, taken as {place}: a prime line, "
+            "perhaps, which first_layer or leave_out can leave out"
+        )
+    return PrintedStrands(path.name, begin, finish, width, height, head, layer, volume, path.heads, tuple(notes))
 
 
-def placed(strands: PrintedStrands, at: Triple | None, middle: tuple[float, float] | None) -> PrintedStrands:
+def place_print(strands: PrintedStrands, at: Triple | None, middle: tuple[float, float] | None) -> PrintedStrands:
     """The strands moved so that the lower corner of their box is `at` (z, y, x), or that they stand around `middle`.
 
     middle: y, x of the middle of their box, whose bottom comes to z = 0 [um]

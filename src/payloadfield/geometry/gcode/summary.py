@@ -69,7 +69,7 @@ def summarise_print(path: Toolpath, strands: PrintedStrands | None = None) -> Pr
         path.name, path.program, path.unit, path.n_lines, len(length), len(layer), len(np.unique(layer)),
         _triple(low), _triple(high), tuple(heads),
         {kind: float(total) for kind, total in zip(path.kinds, by_type, strict=True) if total > 0},
-        path.n_standing, dict(path.ignored), path.notes,
+        path.n_standing, dict(path.ignored), path.notes if strands is None else strands.notes,
     )  # fmt: skip
 
 

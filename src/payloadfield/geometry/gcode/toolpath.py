@@ -44,7 +44,9 @@ class Toolpath:
     width, height: (n,) as ;WIDTH: and ;HEIGHT: say, NaN where they do not [um]
     head, kind: (n,) positions in heads and kinds; layer: (n,) counted from 1, 0 before the first
     heads: names such as "T0"; kinds: of ;TYPE: comments
-    ignored: lines without effect here, by code; notes: sentences on what is legal but probably not meant
+    unknown_start: the first strand from a place that the file does not give, taken as 0; -1 for none
+    n_standing: how often something comes out while the nozzle stands still
+    ignored: commands without effect here, by code; notes: sentences on what is legal but probably not meant
     """
 
     name: str
@@ -62,6 +64,7 @@ class Toolpath:
     layer: IntArray
     heads: tuple[str, ...]
     kinds: tuple[str, ...]
+    unknown_start: int = -1
     n_standing: int = 0
     ignored: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
