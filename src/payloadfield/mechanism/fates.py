@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from payloadfield.errors import MechanismError
 from payloadfield.mechanism.calculus import ONE, ZERO, add, div, mul, neg, simplify
-from payloadfield.mechanism.model import Fate, Field, Parameter, Reaction, State, Transition
+from payloadfield.mechanism.model import Contact, Fate, Field, Parameter, Reaction, State, Transition
 from payloadfield.mechanism.nodes import Call, Expr, Number, Symbol, symbols, with_symbols
 from payloadfield.mechanism.reactions import equation_text
 from payloadfield.mechanism.stoichiometry import polynomial
@@ -166,6 +166,12 @@ class FateLowering:
             amounts = [state for state in states if state.unit == "molecules"]
             own += [self._release(state, loss, releases[state.name] or self._alike(state, fields)) for state in amounts]
         return tuple(own)
+
+    def contacts(self, given: Iterable[Contact]) -> tuple[Contact, ...]:
+        """Contacts of an agent: every living cell of it gives; the dead give nothing."""
+        if not self.fates:
+            return tuple(given)
+        return tuple(replace(item, rate=mul(self.living, self.meant(item.rate))) for item in given)
 
     def _of_living(self, item: Reaction) -> Reaction:
         rate = self.meant(item.rate)

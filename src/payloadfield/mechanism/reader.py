@@ -187,7 +187,7 @@ def _build(top: Table, path: Path, text: str) -> Mechanism:
         fates=fates,
         transitions=lowering.transitions,
         is_sampled=is_sampled,
-        contacts=read_contacts(top, names),
+        contacts=lowering.contacts(read_contacts(top, names)),
     )
     return with_tags(made, read_tagged(top, names))
 

@@ -16,6 +16,7 @@ from payloadfield.study.merge import Merger
 from payloadfield.study.merged import PARTS, Merged
 from payloadfield.study.problems import Problems, did_you_mean
 from payloadfield.study.resolve_curves import CurveReader, curve_table
+from payloadfield.study.resolve_peaks import resolve_peaks
 from payloadfield.study.schema import EventTable, OutputTable, StudyTable
 from payloadfield.study.slots import SLOTS
 from payloadfield.study.study import Event, OutputSettings
@@ -229,11 +230,14 @@ def resolve_output(table: OutputTable, duration: float, mechanism: Mechanism, pr
             if name not in known:
                 problems.add(f"output.{key}", f"got {name!r}; {did_you_mean(name, known)}")
     plain = tuple(state.name for state in mechanism.states if state.kind == "state")
+    peaks, thresholds = resolve_peaks(table, mechanism, problems)
     return OutputSettings(
         times=_times(table, duration, problems),
         fields=tuple(dict.fromkeys(table.fields)) if table.fields is not None else mechanism.field_names,
         cells=tuple(dict.fromkeys(table.cells)) if table.cells is not None else plain,
         checkpoint_every=table.checkpoint_every,
+        peaks=peaks,
+        thresholds=thresholds,
     )
 
 
