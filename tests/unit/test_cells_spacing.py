@@ -160,7 +160,7 @@ def test_spheroids_in_the_solid_are_refused_with_the_number_of_cells():
         ({"positions": [[1.0, 1, 1]], "gradient": Gradient("z", 1, 0)}, "gradient with a list"),
         ({"positions": [[1.0, 1, 1]], "material": "gel"}, "material 'gel' with a list"),
         ({"count": 3, "material": "gel"}, "material 'gel' with the surface"),
-        ({"count": 3, "place": "gel", "material": "solid"}, "material 'solid'; an open one of this study is needed: medium, gel"),
+        ({"count": 3, "place": "gel", "material": "solid"}, "material 'solid'; an open one of this study is needed"),
         ({"count": 3, "gradient": Gradient("w", 1, 0)}, "gradient.axis 'w'; one of x, y, z, surface"),
         ({"count": 3, "gradient": Gradient("z", 0, 0)}, "numbers of at least 0, not both 0"),
         ({"count": 3, "gradient": Gradient("z", 1, 0, 20.0)}, 'gradient.length belongs to axis = "surface"'),
