@@ -87,6 +87,7 @@ UNITS: dict[str, dict[str, str]] = {
         "relative_diffusivity.*": "1",
         "accessible_fraction.*": "1",
         "permeability.*": "um/s",
+        "diffusivity.*": "um^2/s",
         "sorption.partition": "1",
         "sorption.diffusivity": "um^2/s",
     },
@@ -126,8 +127,8 @@ UNITS: dict[str, dict[str, str]] = {
     "culture": {"volume": "um^3", "cell_density": "1/um^3"},
     "setup": {
         **{"vessel_radius": "um", "tissue_radius": "um", "radius": "um", "length": "um", "voxel": "um"},
-        **{"diffusivity.*": "um^2/s", "accessible_fraction.*": "1", "permeability.*": "um/s"},
-        **{"permeability_clearing.*": "um/s", "cell_density": "1/um^3"},
+        **{"diffusivity.*": "um^2/s", "relative_diffusivity.*": "1", "accessible_fraction.*": "1"},
+        **{"permeability.*": "um/s", "permeability_clearing.*": "um/s", "cell_density": "1/um^3"},
         **{"profile.inner": "1", "profile.rise": "1", "profile.power": "1"},
         **{"strand": "um", "pore": "um", "layer": "um", "porosity": "1", "construct_xy": "um", "construct_z": "um"},
     },

@@ -12,11 +12,12 @@ from payloadfield.library import Library
 from payloadfield.study.lookup import PARAMETERS, Lookup
 from payloadfield.study.merged import Merged
 from payloadfield.study.schema import StudyTable
+from payloadfield.study.setups import EXPANDED
 from payloadfield.study.slots import SLOTS
 from payloadfield.study.study import OutputSettings
 
-_WHAT = ("title", "variant", "duration", "seed", "mechanism", "agent", "grid", "boundary", "bath", "scaffold", "cells")
-_HOW = ("schedule", "design", "scenario", "initial", "solver", "output")
+_WHAT = ("title", "variant", "duration", "seed", "mechanism", "agent", "setup", "grid", "boundary", "bath", "scaffold")
+_HOW = ("accessible_profile", "cells", "schedule", "design", "scenario", "initial", "solver", "output")
 _SLOTS = (*SLOTS, *dict.fromkeys(slot.table for slot in SLOTS.values()))
 _ORDER = (*_WHAT, *_HOW, "modules", "parameters", "agents", "cell_types", "materials", "protease", *_SLOTS)
 
@@ -30,6 +31,7 @@ class Resolved:
     materials: Sequence[Merged]
     modules: Mapping[str, bool | str]
     curves: Sequence[Mapping[str, Any]]
+    setup: Merged | None
 
 
 def make_effective(
@@ -62,6 +64,7 @@ def make_effective(
     for name, merged in lookup.slots.items():
         effective[name] = merged.name
         effective[SLOTS[name].table][merged.name] = merged.as_table(library)
+    effective["setup"] = {**resolved.setup.as_table(library), **EXPANDED} if resolved.setup else {}
     filled = _without_empty(effective)
     return {key: filled[key] for key in _ORDER if key in filled}
 

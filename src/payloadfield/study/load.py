@@ -36,6 +36,7 @@ from payloadfield.study.resolve_geometry import (
     resolve_boundary,
     resolve_grid,
     resolve_materials,
+    resolve_profile,
 )
 from payloadfield.study.resolve_schedule import Dosing, concentration, curve_tables, resolve_output, resolve_schedule
 from payloadfield.study.resolve_shapes import resolve_shapes
@@ -50,6 +51,7 @@ from payloadfield.study.resolve_state import (
 )
 from payloadfield.study.schema import StudyTable
 from payloadfield.study.settings import setting_sources
+from payloadfield.study.setups import expand_setup, note_setup
 from payloadfield.study.shared_space import refuse_other_space
 from payloadfield.study.slots import SLOTS, find_slots, unused_choices
 from payloadfield.study.study import Event, FloatArray, OutputSettings, SolverSettings, Study
@@ -94,11 +96,14 @@ def _load(
     designed: frozenset[KeyPath] = frozenset(),
     base: Study | None = None,
 ) -> Study:
-    table = validate(text.raw, text.file)
     problems = Problems(text.file)
+    reader = LeafReader(problems, overridden, designed)
+    setup = expand_setup(text.raw, problems, reader)
+    problems.raise_any()
+    table = validate(text.raw, text.file)
     name, mechanism = _load_mechanism(table, text)
-    merger = Merger(load_library(), LeafReader(problems, overridden, designed), _units_of_mechanism(mechanism))
-    return _Loading(text, table, name, mechanism, merger, base).resolve()
+    merger = Merger(load_library(), reader, _units_of_mechanism(mechanism))
+    return _Loading(text, table, name, mechanism, merger, setup, base).resolve()
 
 
 def _load_mechanism(table: StudyTable, text: StudyText) -> tuple[str, Mechanism]:
@@ -165,9 +170,10 @@ class _Loading:
 
     def __init__(
         self, text: StudyText, table: StudyTable, mechanism_name: str, mechanism: Mechanism, merger: Merger,
-        base: Study | None = None,
+        setup: Merged | None = None, base: Study | None = None,
     ) -> None:  # fmt: skip
-        self.text, self.table, self.mechanism_name, self.base = text, table, mechanism_name, base
+        self.text, self.table, self.mechanism_name = text, table, mechanism_name
+        self.setup, self.base = setup, base
         self.mechanism, self.merger, self.problems = mechanism, merger, merger.problems
         given = read_given(table.parameters, mechanism.parameters, merger.reader)
         protease = merger.merge_single("protease", "protease", DEFAULT_PROTEASE, table.protease)
@@ -193,7 +199,9 @@ class _Loading:
         requests = self.resolver.requests()
         of_type = cell_values(mechanism, self.resolver.types, self.lookup)
         refuse_unread_factors(mechanism, self.resolver.types.values(), problems)
-        materials, entries = resolve_materials(table, mechanism, self.merger, self.lookup)
+        in_medium = dict(zip(mechanism.field_names, self._diffusivities(parameters), strict=True))
+        materials, entries = resolve_materials(table, mechanism, self.merger, self.lookup, in_medium)
+        note_setup(self.setup, self.lookup)
         has_bath = "bath" in boundary.values() or any(material.kind == "bath" for material in materials)
         numbers = _Numbers(
             boundary=boundary,
@@ -210,6 +218,11 @@ class _Loading:
         self.lookup.note_missing_agent()
         self.lookup.note_missing_choices(mechanism)
         return numbers
+
+    def _diffusivities(self, parameters: FloatArray) -> FloatArray:
+        """Diffusivity of every field in medium [um^2/s], before there are cells."""
+        values = all_values(self.mechanism, parameters, np.zeros((len(self.mechanism.cell_parameters), 0)))
+        return diffusivities(self.mechanism, values, Problems(""))
 
     def _curve_reader(self) -> CurveReader:
         library, problems = self.merger.library, self.problems
@@ -231,7 +244,8 @@ class _Loading:
             grid = resolve_grid(self.table, numbers.boundary)
         self.problems.raise_any()
         with self.problems.noting("scaffold"):
-            geometry = make_geometry(grid, resolve_shapes(self.table, self.text.folder), numbers.materials)
+            shapes, profile = resolve_shapes(self.table, self.text.folder), resolve_profile(self.table, grid)
+            geometry = make_geometry(grid, shapes, numbers.materials, accessible_profile=profile)
         self.problems.raise_any()
         sides = {side for side, kind in numbers.boundary.items() if kind == "bath"}
         pockets = find_pockets(geometry, sides)
@@ -281,7 +295,9 @@ class _Loading:
 
     def _effective(self, numbers: _Numbers) -> dict[str, Any]:
         curves = curve_tables(self.table, numbers.schedule, self.dosing)
-        resolved = Resolved(self.lookup, self.resolver.types, numbers.entries, self.mechanism.modules, curves)
+        resolved = Resolved(
+            self.lookup, self.resolver.types, numbers.entries, self.mechanism.modules, curves, self.setup
+        )
         folder, name = self.text.folder, self.mechanism_name
         return make_effective(self.table, resolved, name, folder, numbers.boundary, numbers.output)
 

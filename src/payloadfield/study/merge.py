@@ -20,11 +20,12 @@ _WORDS = {
     "cell_type": ("doc",),
     "material": ("doc", "kind"),
     "protease": ("doc",),
+    "setup": ("doc", "cell_type"),
     **dict.fromkeys(("inhibitor", "senolytic", "effector", "vesicle", "bridge", "fate", "secreted"), ("doc",)),
 }
 _ABOVE_ZERO = ("volume", "radius")
 _RESISTANT = ("conjugate", "cell_type")
-_BY_FIELD = ("relative_diffusivity", "accessible_fraction", "permeability")
+_BY_FIELD = ("relative_diffusivity", "diffusivity", "accessible_fraction", "permeability")
 
 
 class Merger:

@@ -16,7 +16,7 @@ from payloadfield.geometry import (
     VoxelGrid,
     make_grid,
 )
-from payloadfield.mechanism import Mechanism
+from payloadfield.mechanism import Field, Mechanism
 from payloadfield.study.lookup import Lookup
 from payloadfield.study.merge import Merger
 from payloadfield.study.merged import Merged
@@ -24,7 +24,7 @@ from payloadfield.study.problems import Problems, did_you_mean
 from payloadfield.study.resolve_shapes import UNTOUCHED
 from payloadfield.study.scaffold_tables import ArrayTable
 from payloadfield.study.schema import BathTable, BoundaryTable, StudyTable
-from payloadfield.study.study import Bath
+from payloadfield.study.study import Bath, FloatArray
 
 MEDIUM = "medium"
 
@@ -34,7 +34,7 @@ GEOMETRY_BYTES = 220
 
 # Which key of a material's table a field reads where the table does not name the field itself.
 _FIELD_CLASS = {"conjugate": "adc", "antibody": "antibody", "payload": "payload"}
-_TABLES = {"relative_diffusivity": "1", "accessible_fraction": "1", "permeability": "um/s"}
+_TABLES = {"accessible_fraction": "1", "permeability": "um/s"}
 
 
 def resolve_boundary(table: BoundaryTable, problems: Problems) -> Mapping[str, str]:
@@ -95,6 +95,18 @@ def resolve_bath(
     return Bath(table.volume / _copies(table, grid, problems), sides, permeability if table.permeability else None)
 
 
+def resolve_profile(table: StudyTable, grid: VoxelGrid) -> FloatArray | None:
+    """phi = inner + rise min(r / radius, 1)^power at every voxel's centre; None if nothing is said."""
+    given = table.accessible_profile
+    if given is None:
+        return None
+    away = [grid.centres(axis) - centre for axis, centre in enumerate(reversed(given.centre))]
+    squares = [np.moveaxis(np.square(each)[:, None, None], 0, axis) for axis, each in enumerate(away)]
+    share = np.minimum(np.sqrt(squares[0] + squares[1] + squares[2]) / given.radius, 1.0)
+    profile: FloatArray = given.inner + given.rise * share**given.power
+    return profile
+
+
 def bath_warnings(table: BathTable, grid: VoxelGrid, boundary: Mapping[str, str]) -> Iterator[str]:
     """A grid that goes on sideways but has the whole of a finite bath for itself."""
     is_repeated = "periodic" in boundary.values()
@@ -135,9 +147,12 @@ def material_names(table: StudyTable, problems: Problems) -> list[tuple[str, str
 
 
 def resolve_materials(
-    table: StudyTable, mechanism: Mechanism, merger: Merger, lookup: Lookup
+    table: StudyTable, mechanism: Mechanism, merger: Merger, lookup: Lookup, in_medium: Mapping[str, float]
 ) -> tuple[list[Material], list[Merged]]:
-    """Materials in use, with a number for every field of the mechanism; and the entries they come from."""
+    """Materials in use, with a number for every field of the mechanism; and the entries they come from.
+
+    in_medium: diffusivity of each field in medium [um^2/s].
+    """
     tables = {merger.canonical("material", name): own for name, own in table.materials.items()}
     materials, entries = [], []
     used = {merger.canonical("material", name) for name, _ in material_names(table, Problems(""))}
@@ -150,22 +165,25 @@ def resolve_materials(
             known = (*tables, *merger.library.names("material"))
             merger.problems.add(key, f"there is no material {name!r}; {did_you_mean(name, known)}")
             continue
-        material = _material(name, merged, mechanism, lookup)
+        material = _material(name, merged, mechanism, lookup, in_medium)
         if material is not None:
             materials.append(material)
             entries.append(merged)
     return materials, entries
 
 
-def _material(name: str, merged: Merged, mechanism: Mechanism, lookup: Lookup) -> Material | None:
+def _material(
+    name: str, merged: Merged, mechanism: Mechanism, lookup: Lookup, in_medium: Mapping[str, float]
+) -> Material | None:
     problems = lookup.merger.problems
     kind = merged.labels.get("kind")
     if kind is None:
         problems.add(f"{merged.table}.{merged.name}.kind", "is missing; medium, gel, impermeable or bath is needed")
         return None
-    if kind == "gel" and not any(path.startswith("relative_diffusivity.") for path in merged.leaves):
+    if kind == "gel" and not any(path.startswith(("relative_diffusivity.", "diffusivity.")) for path in merged.leaves):
         problems.add(f"{merged.table}.{merged.name}.relative_diffusivity", "is missing; a gel needs it, such as 0.5")
     values = {each: _by_field(merged, each, unit, mechanism, lookup) for each, unit in _TABLES.items()}
+    values["relative_diffusivity"] = _relative_diffusivity(merged, mechanism, lookup, in_medium)
     if kind == "medium" and not all(values["accessible_fraction"].values()):
         problems.add(
             f"{merged.table}.{merged.name}.accessible_fraction", "got 0; a number above 0 is needed for a medium"
@@ -176,11 +194,38 @@ def _material(name: str, merged: Merged, mechanism: Mechanism, lookup: Lookup) -
     return None
 
 
-def _by_field(merged: Merged, table: str, unit: str, mechanism: Mechanism, lookup: Lookup) -> Mapping[str, float]:
-    """A number for every field: its own, that of its class of molecule or of the field it is like, or the default."""
+def _relative_diffusivity(
+    merged: Merged, mechanism: Mechanism, lookup: Lookup, in_medium: Mapping[str, float]
+) -> Mapping[str, float]:
+    """Diffusivity over that in medium for every field: as given so, or from a diffusivity in the material itself."""
     found = {}
     for item in mechanism.fields:
-        for name in (item.name, _FIELD_CLASS.get(item.dosed_by or "", item.name), item.like or item.name, "default"):
+        for name in _names_of(item):
+            given, own = f"relative_diffusivity.{name}", f"diffusivity.{name}"
+            if given in merged.leaves and own in merged.leaves:
+                lookup.merger.problems.add(merged.key(own), f"{merged.key(given)} says it too; keep one of them")
+            path, unit = (own, "um^2/s") if own in merged.leaves else (given, "1")
+            if path in merged.leaves:
+                leaf = merged.leaves[path]
+                value = leaf.value_in(unit, merged.key(path))
+                lookup.note_source(merged.key(path), leaf, value, unit)
+                over = in_medium[item.name] if path == own else 1.0
+                found[item.name] = value / over if over > 0 else 0.0
+                break
+    return MappingProxyType(found)
+
+
+def _names_of(item: Field) -> tuple[str, ...]:
+    """Names under which a material may say something of a field: its own, that of its class of molecule or of the field
+    it is like, or the default."""
+    return item.name, _FIELD_CLASS.get(item.dosed_by or "", item.name), item.like or item.name, "default"
+
+
+def _by_field(merged: Merged, table: str, unit: str, mechanism: Mechanism, lookup: Lookup) -> Mapping[str, float]:
+    """A number for every field that anything is said of."""
+    found = {}
+    for item in mechanism.fields:
+        for name in _names_of(item):
             path = f"{table}.{name}"
             if path in merged.leaves:
                 leaf = merged.leaves[path]

@@ -17,6 +17,7 @@ from payloadfield.study.fields import (
     Fraction,
     Length,
     LongestStep,
+    Position,
     Positive,
     Time,
     Tolerance,
@@ -81,6 +82,16 @@ class BathTable(Table):
     copies: Positive | None = None
     construct_size: Triple | None = Field(default=None, alias="construct")
     permeability: dict[str, Velocity] = {}
+
+
+class ProfileTable(Table):
+    """[accessible_profile]: factor inner + rise (r / radius)^power of the accessible fraction, around a centre."""
+
+    centre: tuple[Position, Position, Position]
+    radius: Length
+    inner: Fraction
+    rise: Fraction
+    power: Positive
 
 
 class EventTable(Table):
@@ -171,7 +182,9 @@ class StudyTable(SlotTable):
     grid: GridTable
     boundary: BoundaryTable = BoundaryTable()
     bath: BathTable = BathTable()
+    setup: dict[str, Any] = {}
     scaffold: list[ScaffoldTable] = []
+    accessible_profile: ProfileTable | None = None
     cells: list[CellsTable] = []
     schedule: list[EventTable] = []
     design: list[DesignTable] = []
@@ -192,6 +205,7 @@ TABLES: dict[tuple[str, ...], type[BaseModel]] = {
     ("grid",): GridTable,
     ("boundary",): BoundaryTable,
     ("bath",): BathTable,
+    ("accessible_profile",): ProfileTable,
     ("cells",): CellsTable,
     ("cells", "gradient"): GradientTable,
     ("schedule",): EventTable,

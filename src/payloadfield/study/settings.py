@@ -14,7 +14,19 @@ from payloadfield.units import number_and_unit
 
 #: Grade of a number that is a choice of the study, not a fact of the literature.
 SETTING = "setting"
-_SECTIONS = ("duration", "seed", "grid", "bath", "scaffold", "cells", "schedule", "initial", "solver", "output")
+_SECTIONS = (
+    "duration",
+    "seed",
+    "grid",
+    "bath",
+    "scaffold",
+    "accessible_profile",
+    "cells",
+    "schedule",
+    "initial",
+    "solver",
+    "output",
+)
 
 
 def setting_sources(effective: Mapping[str, Any], raw: Mapping[str, Any], reader: LeafReader) -> Iterator[Source]:
