@@ -20,6 +20,7 @@ VERBS = {
     "info": ("info", "info"),
     "plot": ("plot", "plot"),
     "export": ("export", "export"),
+    "compare": ("compare", "compare"),
     "sweep": ("sweep", "sweep"),
     "geometry": ("geometry", "geometry"),
     "library": ("library", "library"),

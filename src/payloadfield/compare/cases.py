@@ -20,18 +20,19 @@ MOST_CASES = 1000
 _LONGEST_SLUG = 40
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """One run of a comparison.
 
     scenario, design: names.  dose_factor: what every dose of the schedule is multiplied by.  study: resolved.
-    folder: of its run, relative to the comparison's.
+    changes: what it sets in the study, by dotted key.  folder: of its run, relative to the comparison's.
     """
 
     scenario: str
     design: str
     dose_factor: float
     study: Study
+    changes: Mapping[str, Any]
     folder: str
 
     @property
@@ -61,7 +62,7 @@ def make_cases(
     schedule = read_study(study).raw.get("schedule", [])
     made = make_variants(study, {_label(*each): _changes(variants, schedule, *each) for each in names}, overrides)
     return tuple(
-        Case(*each, variant.study, f"{index:03d}-{slug(variant.name)}")
+        Case(*each, variant.study, variant.changes, f"runs/{index:03d}-{slug(variant.name)}")
         for index, (each, variant) in enumerate(zip(names, made, strict=True))
     )
 

@@ -81,12 +81,14 @@ def make_variants(
     return tuple(made)
 
 
-def make_variant(study: str | Path | Mapping[str, Any], name: str, changes: Changes, base: Study) -> Study:
+def make_variant(
+    study: str | Path | Mapping[str, Any], name: str, changes: Changes, base: Study, overrides: Sequence[str] = ()
+) -> Study:
     """One more variant of a study, beside another one whose geometry and cells it shares.
 
     Raises StudyError as `load_designs` does.
     """
-    return load_variant(_without_variants(study), (), name, changes, base)
+    return load_variant(_without_variants(study), overrides, name, changes, base)
 
 
 def _without_variants(study: str | Path | Mapping[str, Any]) -> StudyText:

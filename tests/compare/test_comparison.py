@@ -1,0 +1,148 @@
+"""Whole comparisons: from a study with designs and scenarios to ranks, over the command line and in Python."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from payloadfield.cli.program import run_program
+from payloadfield.compare.comparison import Request, compare_designs
+from payloadfield.errors import RunError, StudyError
+from payloadfield.store.export import export_run
+from payloadfield.store.reader import open_run
+
+STUDY = """
+title = "two linkers"
+duration = "2 h"
+[grid]
+size = ["60 um", "40 um", "50 um"]
+voxel = "10 um"
+[boundary]
+z_high = "bath"
+[[cells]]
+type = "SK-BR-3"
+count = 6
+place = "medium"
+[[cells]]
+type = "fibroblast"
+count = 12
+place = "medium"
+[cell_types.fibroblast]
+receptors = 0
+[[schedule]]
+at = "0 h"
+dose = { "T-DXd" = "5 nM" }
+[output]
+every = "1 h"
+[[scenario]]
+name = "amplified"
+[[scenario]]
+name = "antigen lost"
+set = { "cell_types.SK-BR-3.receptors" = 500 }
+[[design]]
+name = "inside"
+[[design]]
+name = "outside"
+set = { "agents.T-DXd.linker.kcat_over_km" = "1e6 / M / s", "agents.T-DXd.linker.k_cleave" = "0 / s" }
+"""
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    path = tmp_path_factory.mktemp("study") / "study.toml"
+    path.write_text(STUDY, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def compared(study):
+    folder = study.parent / "comparison"
+    request = Request(study, dose_factors=[1.0, 10.0], n_samples=2, n_placements=1)
+    return compare_designs(request, folder)
+
+
+def rows(path):
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def test_the_ranking_flips_when_the_antigen_is_lost(compared):
+    order = {scenario: [each.design for each in found] for scenario, found in compared.ranks.items()}
+    assert order == {"amplified": ["inside", "outside"], "antigen lost": ["outside", "inside"]}
+    assert all(0 <= each.stability <= 1 for found in compared.ranks.values() for each in found)
+
+
+def test_metrics_are_those_computed_anew_from_the_exported_tables(compared, tmp_path):
+    facts = json.loads((compared.folder / "comparison.json").read_text())
+    metrics = rows(compared.folder / "metrics.csv")
+    for index, case in enumerate(facts["cases"]):
+        export_run(open_run(compared.folder / case["folder"]), "csv", tmp_path / str(index))
+        cells = rows(tmp_path / str(index) / "cells.csv")
+        own = [
+            row for row in metrics if all(row[key] == str(case[key]) for key in ("scenario", "design", "dose_factor"))
+        ]
+        value = {(row["cell_type"], row["metric"]): float(row["value"]) for row in own}
+        for cell_type in ("SK-BR-3", "fibroblast"):
+            doses = [float(row["payload_exposure [nM*s]"]) / 3600 for row in cells if row["type"] == cell_type]
+            assert value[cell_type, "n_cells"] == len(doses)
+            assert value[cell_type, "payload_exposure_mean"] == pytest.approx(sum(doses) / len(doses), rel=1e-12)
+            assert value[cell_type, "payload_exposure_median"] == pytest.approx(float(np.median(doses)), rel=1e-12)
+
+
+def test_ranks_on_disk_are_those_returned_and_every_sample_is_kept(compared):
+    found = rows(compared.folder / "ranks.csv")
+    assert [(row["scenario"], row["design"], int(row["rank"])) for row in found] == [
+        (scenario, each.design, each.rank) for scenario, ranks in compared.ranks.items() for each in ranks
+    ]
+    samples = {row["sample"] for row in rows(compared.folder / "samples.csv")}
+    assert samples == {"range 000 of 2", "range 001 of 2", "placement 000"}
+
+
+def test_targets_are_the_types_that_carry_the_antigen(compared):
+    facts = json.loads((compared.folder / "comparison.json").read_text())
+    assert (facts["targets"], facts["neighbours"]) == (["SK-BR-3"], ["fibroblast"])
+
+
+def test_a_second_time_computes_nothing_and_gives_the_same_files(compared, study):
+    names = ("comparison.json", "metrics.csv", "ranks.csv", "samples.csv")
+    before = [(compared.folder / name).read_bytes() for name in names]
+    compare_designs(
+        Request(study, dose_factors=[1.0, 10.0], n_samples=2, n_placements=1), compared.folder, backend="numpy"
+    )
+    assert before == [(compared.folder / name).read_bytes() for name in names]
+
+
+def test_the_command_prints_ranks_and_json(study, tmp_path, capsys):
+    arguments = [
+        "compare",
+        str(study),
+        "-o",
+        str(tmp_path / "out"),
+        "-q",
+        "--set",
+        "duration=10 min",
+        "--backend",
+        "numpy",
+    ]
+    assert run_program(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "amplified" in printed and "outside" in printed
+    assert run_program([*arguments, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert {each["state"] for each in facts["runs"]} == {"finished"}
+
+
+def test_a_target_that_is_no_cell_type_is_refused(study, tmp_path):
+    with pytest.raises(StudyError, match="target 'SKBR3' is no cell type of the study; did you mean 'SK-BR-3'"):
+        compare_designs(Request(study, targets=["SKBR3"]), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_with_something_else_is_refused_untouched(study, compared, tmp_path):
+    (tmp_path / "mine").write_text("")
+    with pytest.raises(RunError, match="is not empty and holds no comparison"):
+        compare_designs(Request(study), tmp_path)
+    other = tmp_path.parent / "other.toml"
+    other.write_text(STUDY)
+    with pytest.raises(RunError, match="choose another folder"):
+        compare_designs(Request(other), compared.folder)
