@@ -1,6 +1,7 @@
 """Prints on a grid: volumes against exact ones, against woodpiles, turned, repeated, periodic, slab by slab."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -161,6 +162,20 @@ def test_a_grid_cut_into_slabs_gives_the_same(monkeypatch):
     sliced = built(shape, (24, 30, 30))
     np.testing.assert_array_equal(whole.open_fraction, sliced.open_fraction)
     np.testing.assert_array_equal(whole.surface_distance, sliced.surface_distance)
+
+
+def test_many_short_moves_in_line_are_joined_and_bends_are_kept():
+    along = np.linspace(0, 30, 301)
+    wave = 10 + 4 * np.sin(along / 4)
+    rows = [(x, y, 8, u, v, 8, 6, 5) for x, y, u, v in zip(along, wave, along[1:], wave[1:], strict=False)]
+    rows += [(x, 25, 8, u, 25, 8, 6, 5) for x, u in pairwise(along[:201])]
+    rows.append((along[200], 25, 8, 15, 25, 8, 6, 5))
+    joined, apart = (Print("solid", strands(*each)) for each in (rows, rows[::2] + rows[1::2]))
+    grid = VoxelGrid((16, 32, 32), 1.0)
+    n_joined, n_apart = (len(each.fitted_to(grid)._sheets.pieces.start) for each in (joined, apart))
+    assert 10 < n_joined < 100 and n_apart > 500  # what does not follow on each other is never joined
+    difference = np.abs(built(joined, (16, 32, 32)).open_fraction - built(apart, (16, 32, 32)).open_fraction)
+    assert 0 < difference.max() < 0.01
 
 
 def test_periodic_sides_close_on_themselves():

@@ -141,6 +141,15 @@ def test_settings_that_make_no_print_are_refused(read, text, settings, message):
         make_strands(read(text), PrintSettings(**settings))
 
 
+def test_a_few_wide_strands_are_told_of(read):
+    settings = PrintSettings(layer_height=200.0, width="volume")
+    text = strand(e=0.05) + strand(e=0.05) + strand(x=0.01, e=0.5)
+    assert (
+        "1 strands are more than 20 times as wide as high"
+        in make_strands(read(text, volumetric=True), settings).notes[0]
+    )
+
+
 def test_pressure_says_nothing_of_volume(read):
     path = read("G1 Z0.2\nM760\nG1 X1\nM761\n", switches=(Switch((Code("M760"),), (Code("M761"),)),))
     settings = PrintSettings(width="volume", layer_height=200.0, filament_diameter=1750.0)

@@ -36,6 +36,7 @@ class Comments:
         self.program = ""
         self.promised_layers = 0
         self._layer_mark = ""
+        self._ended_layers = 0
         self._is_summed_up = False
         self._open: set[str] = set()
 
@@ -52,6 +53,8 @@ class Comments:
             self.height = self._length(found[1])
         elif found := _LAYER_COUNT.match(comment):
             self.promised_layers = int(found[1])
+        elif comment.startswith("TIME_ELAPSED:"):
+            self._ended_layers += 1
         elif found := _PROGRAM.match(comment):
             self.program = self.program or found[1].strip()
         elif "filament used" in comment or "_config = end" in comment:
@@ -65,6 +68,8 @@ class Comments:
 
     def what_is_missing(self) -> str:
         """Why the file cannot be whole; empty where nothing speaks for it."""
+        if self._ended_layers and self._ended_layers < self.layer:
+            return f"layer {self.layer:,} does not end with TIME_ELAPSED, as the others do"
         if self.promised_layers > self.layer:
             return f"it announces {self.promised_layers:,} layers and has {self.layer:,}"
         if self._open:

@@ -5,7 +5,7 @@ upwards, so that the surface is k = 1 and the ends are round. Distance to first 
 exact where width and height are the same.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,6 +31,34 @@ class Pieces:
     def taken(self, which: IntArray | BoolArray) -> "Pieces":
         """Some of the pieces."""
         return Pieces(self.start[which], self.end[which], self.half_width[which], self.half_height[which], self.matrix)
+
+    def joined(self, tolerance: float) -> "Pieces":
+        """The same with neighbours that nearly lie in line made one, so that slicers' many short moves cost little.
+
+        tolerance: how far from their common line a place between two may lie, each time that two are joined [voxels]
+        """
+        pieces, idle, odd = self, 0, 0
+        while idle < 2 and len(pieces.start) > 1:
+            first = np.arange(odd, len(pieces.start) - 1, 2)
+            first = first[pieces._in_line(first, tolerance)]
+            idle, odd = 0 if len(first) else idle + 1, 1 - odd
+            kept = np.ones(len(pieces.start), bool)
+            kept[first + 1] = False
+            end = pieces.end.copy()
+            end[first] = end[first + 1]
+            pieces = replace(pieces, end=end).taken(kept)
+        return pieces
+
+    def _in_line(self, first: IntArray, tolerance: float) -> BoolArray:
+        """Whether pieces go on in those that follow them, with the same section."""
+        after = first + 1
+        one, both = self.end[first] - self.start[first], self.end[after] - self.start[first]
+        squared = np.einsum("ij,ij->i", both, both)
+        share = np.einsum("ij,ij->i", one, both) / np.where(squared > 0, squared, 1)
+        aside = np.linalg.norm(one - share[:, None] * both, axis=1)
+        same = (self.end[first] == self.start[after]).all(axis=1) & (self.half_width[first] == self.half_width[after])
+        same &= self.half_height[first] == self.half_height[after]
+        return np.asarray(same & (aside <= tolerance) & (share > 0) & (share < 1))
 
     def cut(self, longest: float) -> "Pieces":
         """The same strands in shorter pieces."""

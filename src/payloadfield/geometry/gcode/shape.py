@@ -17,6 +17,8 @@ from payloadfield.geometry.shape import NOT_PERIODIC, Placing, affine, unmoved
 KNOWN, REACH = 1.5, 2.0
 # Longest piece of a strand, over how far around it points are looked at.
 PIECE = 4.0
+# Moves this near to being one are joined [voxels].
+STRAIGHT = 0.005
 # A print this many times larger than the grid is in another unit.
 TOO_LARGE = 1000
 # Rise of a strand, and tilt of the print, below which it counts as level.
@@ -60,7 +62,9 @@ class Print:
                 f"{self.strands.name}: no strand comes near the grid, which lies in the box of the print; set centre = "
                 "true or at, and leave_out or first_layer for what is no part of it, such as a skirt or a prime line"
             )
-        return PrintOnGrid(self.material, grid, pieces.taken(near), matrix, shift, self.smallest_feature, notes)
+        return PrintOnGrid(
+            self.material, grid, pieces.taken(near).joined(STRAIGHT), matrix, shift, self.smallest_feature, notes
+        )
 
     def signed_distance(self, points: Points, period: Triple = NOT_PERIODIC) -> FloatArray:
         """Not known without a grid: raises GeometryError."""

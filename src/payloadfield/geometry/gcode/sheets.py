@@ -38,6 +38,7 @@ class Sheets:
         self.begin = np.searchsorted(self.sheet[self.order], np.arange(len(first) + 1))
         self.middle: FloatArray = keys[first, 0]
         self.half_height: FloatArray = keys[first, 1]
+        self.low, self.high = self._boxes()
         self._maps: OrderedDict[tuple, tuple[FloatArray, FloatArray]] = OrderedDict()
 
     def lower(self, total: FloatArray, z: FloatArray, y: FloatArray, x: FloatArray) -> None:
@@ -50,11 +51,28 @@ class Sheets:
             planes = np.flatnonzero(np.abs(z - self.middle[sheet]) <= far[sheet])
             if not len(planes):
                 continue
-            kappa, a = self._map(int(sheet), y, x)
+            rows, columns = (_within(axis, *ends) for axis, ends in zip((y, x), self._ends(int(sheet)), strict=True))
+            if rows.start >= rows.stop or columns.start >= columns.stop:
+                continue
+            kappa, a = self._map(int(sheet), y[rows], x[columns])
             flat, b = kappa**2, self.half_height[sheet]
             for plane in planes:
                 own = first_order(flat, ((z[plane] - self.middle[sheet]) / b) ** 2, a, b)
-                np.minimum(total[plane], own, out=total[plane])
+                part = total[plane, rows, columns]
+                np.minimum(part, own, out=part)
+
+    def _boxes(self) -> tuple[FloatArray, FloatArray]:
+        """Around each sheet, with what it reaches in the plane: lowest and highest y, x, (n_sheet, 2)."""
+        pieces, order, begin = self.pieces, self.order, self.begin[:-1]
+        if not len(order):
+            return np.zeros((0, 2)), np.zeros((0, 2))
+        start, end = pieces.start[order, 1:], pieces.end[order, 1:]
+        around = (pieces.half_width[order] + self.reach)[:, None]
+        low = np.minimum.reduceat(np.minimum(start, end) - around, begin)
+        return low, np.maximum.reduceat(np.maximum(start, end) + around, begin)
+
+    def _ends(self, sheet: int) -> list[tuple[float, float]]:
+        return [(float(low), float(high)) for low, high in zip(self.low[sheet], self.high[sheet], strict=True)]
 
     def _map(self, sheet: int, y: FloatArray, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Kappa, and the half width of the strand that has it (one number if all are the same): (n_y, n_x)."""
@@ -66,6 +84,12 @@ class Sheets:
                 self._maps.popitem(last=False)
         self._maps.move_to_end(key)
         return self._maps[key]
+
+
+def _within(axis: FloatArray, low: float, high: float) -> slice:
+    """Which of equidistant places lie between two ends."""
+    first, last = np.clip([np.ceil(low - axis[0]), np.floor(high - axis[0]) + 1], 0, len(axis)).astype(int)
+    return slice(first, last)
 
 
 def draw(pieces: Pieces, reach: float, y: FloatArray, x: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -115,6 +115,9 @@ def make_strands(path: Toolpath, settings: PrintSettings) -> PrintedStrands:
             f"{path.name}: a strand starts at a place that the file does not give, taken as {place}: a prime line, "
             "perhaps, which first_layer or leave_out can leave out"
         )
+    n_wide = int((width > WIDEST * height).sum())
+    if n_wide:
+        notes.append(f"{path.name}: {n_wide:,} strands are more than {WIDEST:g} times as wide as high; blobs, perhaps")
     return PrintedStrands(path.name, begin, finish, width, height, head, layer, volume, path.heads, tuple(notes))
 
 
