@@ -7,7 +7,7 @@ that vanishes term by term: with a factor that is zero in this study, or one tha
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 
 from payloadfield.mechanism.calculus import simplify
@@ -19,7 +19,9 @@ _ZERO = Number(0.0)
 _PRUNED_KINDS = ("state", "accumulator")
 
 
-def find_absent(mechanism: Mechanism, present: Collection[str], zero: Collection[str]) -> tuple[str, ...]:
+def find_absent(
+    mechanism: Mechanism, present: Collection[str], zero: Collection[str], *, has_cells: bool = True
+) -> tuple[str, ...]:
     """Fields and slots of cells that stay at zero for good, in the order of the arrays.
 
     present: species that are there at the start, are dosed, or are to be kept.  zero: parameters that are exactly zero.
@@ -29,14 +31,15 @@ def find_absent(mechanism: Mechanism, present: Collection[str], zero: Collection
     for followed in mechanism.followed:  # their shares are slots of their own
         candidates = [name for name in candidates if name != followed.state]
     absent = set(candidates) - set(present)
-    while found := set(_made(mechanism, {*absent, *zero})) & absent:
+    reactions = [item for item in mechanism.reactions if has_cells or item.scope != "cell"]
+    while found := set(_made(mechanism, reactions, {*absent, *zero})) & absent:
         absent -= found
     return tuple(name for name in candidates if name in absent)
 
 
-def _made(mechanism: Mechanism, nothing: Collection[str]) -> Iterator[str]:
+def _made(mechanism: Mechanism, reactions: Iterable[Reaction], nothing: Collection[str]) -> Iterator[str]:
     """Species that some reaction or contact changes while `nothing` is zero."""
-    for reaction in mechanism.reactions:
+    for reaction in reactions:
         if not vanishes(reaction.rate, nothing):
             yield from reaction.stoichiometry
     for contact in mechanism.contacts:

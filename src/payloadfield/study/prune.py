@@ -17,7 +17,8 @@ def prune(study: Study, asked: Collection[str]) -> Study:
     asked: fields and states that its output names, which are kept, zero as they are.
     """
     mechanism = study.mechanism
-    absent = find_absent(mechanism, {*_present(study), *asked}, set(_zero(study)))
+    has_cells = len(study.cells.type_index) > 0
+    absent = find_absent(mechanism, {*_present(study), *asked}, set(_zero(study)), has_cells=has_cells)
     fields = [index for index, name in enumerate(mechanism.field_names) if name not in absent]
     states = [index for index, name in enumerate(mechanism.state_names) if name not in absent]
     if not absent or not fields:
