@@ -70,6 +70,20 @@ def generate(mechanism: Mechanism, target: str) -> GeneratedCode:
     """
     if target not in TARGETS:
         raise MechanismError(f"generate: got target '{target}'; allowed: {', '.join(TARGETS)}")
+    key = (mechanism.digest, mechanism.name, mechanism.file, target, cache_directory())
+    made = _MADE.get(key)
+    if made is None or not _holds(made.path, made.source):
+        if len(_MADE) >= _MOST_MADE:
+            _MADE.clear()
+        made = _MADE[key] = _generate(mechanism, target)
+    return made
+
+
+_MADE: dict[tuple[str, str, str, str, Path], GeneratedCode] = {}
+_MOST_MADE = 32  # mechanisms kept by one process, whose designs differ in numbers far more often than in reactions
+
+
+def _generate(mechanism: Mechanism, target: str) -> GeneratedCode:
     program = make_program(mechanism)
     source = print_program(program, target)
     path = _write_once(mechanism.name, target, source)
@@ -217,7 +231,7 @@ def _write_once(name: str, target: str, source: str) -> Path:
     directory = cache_directory() / "mechanisms"
     path = directory / f"{stem}_{target}_{key}.{'cu' if target == 'cuda' else 'py'}"
     try:
-        if path.is_file() and path.read_text(encoding="utf-8") == source:
+        if _holds(path, source):
             return path
         directory.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=directory, suffix=".tmp")
@@ -230,6 +244,10 @@ def _write_once(name: str, target: str, source: str) -> Path:
             "set PAYLOADFIELD_CACHE to a directory that can be written"
         ) from error
     return path
+
+
+def _holds(path: Path, source: str) -> bool:
+    return path.is_file() and path.read_text(encoding="utf-8") == source
 
 
 def _import(path: Path) -> ModuleType:
