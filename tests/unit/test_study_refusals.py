@@ -166,7 +166,7 @@ def test_the_good_study_is_good(tmp_path: Path) -> None:
          "protease.based_on: got 'trypsin'; there are: cathepsin L"),
         # shapes
         ("[[cells]]", '[[scaffold]]\nshape = "gcode"\n[[cells]]',
-         "shape 'gcode' is not available yet in this version; there"),
+         "scaffold[0].file: is missing"),
         ("[[cells]]", '[[scaffold]]\nshape = "wodpile"\n[[cells]]',
          "unknown shape 'wodpile'; did you mean 'woodpile'?"),
         ("[[cells]]", '[[scaffold]]\nmaterial = "PCL"\n[[cells]]',

@@ -20,15 +20,17 @@ class ListedCells:
     """Positions of cells of one type, and where they were read.
 
     positions: (n, 3) z, y, x [um]
-    rows: (n,) line numbers in the source
+    rows: (n,) line numbers, or labels, in the source
     source: name of the file
     radii: (n,) of each cell, or None for that of its type [um]
+    kind_of_row: what messages call a row of the source
     """
 
     positions: FloatArray
     rows: npt.NDArray[np.int64]
     source: str
     radii: FloatArray | None = None
+    kind_of_row: str = "row"
 
     def __len__(self) -> int:
         return len(self.positions)

@@ -216,7 +216,8 @@ def _refuse(request: CellRequest, listed: ListedCells, wrong: BoolArray, what: s
         return
     first = np.flatnonzero(wrong)[:ROWS_NAMED]
     named = "; ".join(
-        "row {} at x, y, z = {:g}, {:g}, {:g} um".format(listed.rows[i], *listed.positions[i][::-1]) for i in first
+        "{} {} at x, y, z = {:g}, {:g}, {:g} um".format(listed.kind_of_row, listed.rows[i], *listed.positions[i][::-1])
+        for i in first
     )
     more = int(wrong.sum()) - len(first)
     raise CellsError(

@@ -21,7 +21,7 @@ from payloadfield.geometry.gcode import (
 from payloadfield.geometry.geometry import Geometry
 from payloadfield.geometry.grid import AXES, SIDES, FloatArray, VoxelGrid, make_grid
 from payloadfield.geometry.image import ImageLevel, PlacedImage, Stack, VoxelImage, as_labels, otsu, read_image
-from payloadfield.geometry.label_array import LabelArray
+from payloadfield.geometry.label_array import LabelArray, listed_labels
 from payloadfield.geometry.make import make_geometry
 from payloadfield.geometry.material import MEDIUM, Material
 from payloadfield.geometry.measure import Measures, Spread, local_thickness, measure_geometry
@@ -79,6 +79,7 @@ __all__ = [
     "as_labels",
     "find_pockets",
     "local_thickness",
+    "listed_labels",
     "make_geometry",
     "make_grid",
     "make_strands",

@@ -193,7 +193,9 @@ class Slab:
         """
         self._snap()
         self.under = {
-            axes: 1 - closed - shares.kept[axes] * (1 - self.open_share(axes)) if shares.kept[axes].any() else 1 - closed
+            axes: 1 - closed - shares.kept[axes] * (1 - self.open_share(axes))
+            if shares.kept[axes].any()
+            else 1 - closed
             for axes, closed in shares.closed.items()
         }
         self.solid = np.full(self.solid.shape, np.inf)

@@ -23,7 +23,9 @@ def around(distance: FloatArray, axes: Sequence[int]) -> list[FloatArray]:
     return [distance[tuple(dict(zip(axes, turn, strict=True)).get(axis, every) for axis in range(3))] for turn in turns]
 
 
-def open_share(distance: FloatArray, axes: Sequence[int], is_open_at: Callable[[Index], npt.NDArray[np.bool_]]) -> FloatArray:
+def open_share(
+    distance: FloatArray, axes: Sequence[int], is_open_at: Callable[[Index], npt.NDArray[np.bool_]]
+) -> FloatArray:
     """Open share of voxels or faces: 1 or 0 where all corners agree, and that of the cut where they do not.
 
     distance: (nz + 1, ny + 1, nx + 1) at the corners, positive where open [um]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, StrictBool, StrictStr
+from pydantic import BaseModel, BeforeValidator, StrictBool, StrictStr
 
 from payloadfield.study.fields import Area, CellDensity, Fraction, Length, NotNegative, Porosity, Spread
-from payloadfield.study.scaffold_tables import STRICT, Count, FileName, Point
+from payloadfield.study.scaffold_tables import STRICT, Count, FileName, Point, StackTable
 
 #: Keys that say how many cells there are; a table has one of them.
-AMOUNTS = ("count", "density", "coverage", "interstitial_fraction", "file")
+AMOUNTS = ("count", "density", "coverage", "interstitial_fraction", "file", "image")
 #: Keys of cells from an AnnData file.
 OF_H5AD = ("unit", "columns", "type_column", "height")
 #: Keys of spheroids.
@@ -31,6 +31,16 @@ class GradientTable(BaseModel):
     length: Length | None = None
 
 
+def _image(value: object) -> object:
+    return {"file": value} if isinstance(value, str) else value
+
+
+class LabelsTable(StackTable):
+    """An image of labels, each of which is a cell; types by label, or by a file with the columns label and type."""
+
+    types: dict[str, StrictStr] = {}
+
+
 class CellsTable(BaseModel):
     """[[cells]]: how many cells of a type or of several, and where."""
 
@@ -42,6 +52,7 @@ class CellsTable(BaseModel):
     coverage: Fraction | None = None
     spread_area: Area | None = None
     file: FileName | None = None
+    image: Annotated[LabelsTable | None, BeforeValidator(_image)] = None
     unit: Literal["um", "mm", "cm", "m", "nm"] | None = None
     columns: list[StrictStr] | None = None
     type_column: StrictStr | None = None
@@ -87,7 +98,12 @@ def _problems_of_types(row: CellsTable) -> Iterator[tuple[str, str]]:
         yield "", "'type' and 'types' are both given; keep one of them"
     if row.types and row.file is not None:
         yield "types", "the file says which cell is of which type; use type to take those of one"
-    if not row.type_names and row.file is None:
+    of_labels = row.image.types if row.image is not None else {}
+    if row.image is not None and row.types:
+        yield "types", "the image's own types, image.types, say which label is of which type"
+    if row.type is not None and of_labels:
+        yield "", "'type' and 'image.types' are both given; keep one of them"
+    if not row.type_names and not of_labels and row.file is None:
         yield "type", "is missing"
     total = sum(row.types.values())
     if row.types and abs(total - 1) > _SHARE_TOLERANCE:
@@ -111,7 +127,7 @@ def _problems_of_spheroids(row: CellsTable) -> Iterator[tuple[str, str]]:
         return
     if row.place not in (None, "spheroid"):
         yield "place", f'got {row.place!r} with {" and ".join(given)}; place = "spheroid" is needed'
-    if row.file is not None:
+    if row.file is not None or row.image is not None:
         yield "", f"{' and '.join(given)} with a file of cells, which says where they are; keep one of them"
     for one, many in (("centre", "centres"), ("radius", "radii")):
         if (getattr(row, one) is None) == (getattr(row, many) is None):

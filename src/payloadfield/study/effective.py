@@ -89,6 +89,7 @@ def tables_with_files(effective: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows += [curve for event in effective.get("schedule", ()) for curve in event.get("curve", {}).values()]
     for row in rows:
         rows += row.get("parts", ())  # met by this loop in its turn
+        rows += [inner for inner in (row.get("image"), row.get("types")) if isinstance(inner, dict)]
     return [row for row in rows if "file" in row]
 
 

@@ -18,15 +18,20 @@ from payloadfield.cells import (
     Spheroids,
     read_cells_csv,
     read_cells_h5ad,
+    read_labelled_cells,
+    types_by_range,
+    types_by_table,
 )
+from payloadfield.cells.labelled import TypeOf
 from payloadfield.library import Quantity
 from payloadfield.mechanism import Mechanism
-from payloadfield.study.cells_table import LENGTH_UNITS, CellsTable, problems_of
+from payloadfield.study.cells_table import LENGTH_UNITS, CellsTable, LabelsTable, problems_of
 from payloadfield.study.leaves import Leaf
 from payloadfield.study.lookup import CELL_TYPE, Lookup
 from payloadfield.study.merge import Merger
 from payloadfield.study.merged import Merged
 from payloadfield.study.problems import Problems, did_you_mean
+from payloadfield.study.resolve_images import place_image
 from payloadfield.study.schema import StudyTable
 from payloadfield.study.study import FloatArray
 
@@ -72,7 +77,9 @@ class CellResolver:
         return len(self._problems.keys) > n_before
 
     def _rows(self, row: CellsTable, key: str) -> list[tuple[tuple[str, ...], ListedCells | None]]:
-        """The types of the row, together; or those of its file, one by one, each with its cells."""
+        """The types of the row, together; or those of its file or image, one by one, each with its cells."""
+        if row.image is not None:
+            return self._labelled(row, row.image, key)
         if row.file is None:
             return [(row.type_names, None)]
         listed = self._read(row, row.file)
@@ -86,6 +93,19 @@ class CellResolver:
         if len(listed) > 1:
             self._lookup.warnings.append(f"{key}: only the cells of type {row.type!r} of {row.file} are used")
         return [((wanted,), listed[names[wanted]])]
+
+    def _labelled(
+        self, row: CellsTable, image: LabelsTable, key: str
+    ) -> list[tuple[tuple[str, ...], ListedCells | None]]:
+        where = self._problems.at(f"{key}.image.types")
+        type_of: TypeOf = lambda _: row.type  # noqa: E731
+        if list(image.types) == ["file"]:
+            type_of = types_by_table(self._folder / image.types["file"])
+        elif image.types:
+            type_of = types_by_range(image.types, where)
+        x, y, z = self._table.grid.size
+        listed = read_labelled_cells(place_image(image, self._folder), (z, y, x), type_of)
+        return [((name,), cells) for name, cells in listed.items()]
 
     def _read(self, row: CellsTable, file: str) -> dict[str, ListedCells]:
         if row.unit is None:
@@ -109,9 +129,11 @@ class CellResolver:
         if kinds is None:
             return None
         per_volume = row.density is not None and row.density.unit == "1/um^3"
+        # The volume of a label over that of its type follows from radii of spheres, whatever the radius of the type.
+        radius = self._radius_of_sphere(self.types[kinds[0].type]) if row.image is not None else kinds[0].radius
         return CellRequest(
             type=kinds[0].type,
-            radius=kinds[0].radius,
+            radius=radius,
             count=row.count,
             density=row.density.value if row.density is not None and per_volume else None,
             positions=listed,
@@ -158,14 +180,16 @@ class CellResolver:
         return value
 
     def _radius_of_volume(self, cell_type: Merged) -> Leaf:
-        volume_leaf = cell_type.leaves["volume"]
-        volume = volume_leaf.value_in("um^3", self._problems.at(cell_type.key("volume")))
-        radius = (3 * max(volume, 1e-9) / (4 * math.pi)) ** (1 / 3)
-        quantity = volume_leaf.quantity
+        radius, quantity = self._radius_of_sphere(cell_type), cell_type.leaves["volume"].quantity
         note = "[C] of a sphere of the cell's volume"
         key = cell_type.key("radius")
         made = Quantity(radius, "um", None, None, quantity.grade, quantity.citation, quantity.doi, note, key)
         return Leaf(made, "default")
+
+    def _radius_of_sphere(self, cell_type: Merged) -> float:
+        """Radius of a sphere of the cell's volume [um]."""
+        volume = cell_type.leaves["volume"].value_in("um^3", self._problems.at(cell_type.key("volume")))
+        return float((3 * max(volume, 1e-9) / (4 * math.pi)) ** (1 / 3))
 
     def warnings(self) -> Iterator[str]:
         """Sentences on tables of the study about cell types that occur nowhere."""

@@ -21,8 +21,7 @@ from payloadfield.study.lookup import Lookup
 from payloadfield.study.merge import Merger
 from payloadfield.study.merged import Merged
 from payloadfield.study.problems import Problems, did_you_mean
-from payloadfield.study.resolve_shapes import UNTOUCHED
-from payloadfield.study.scaffold_tables import ArrayTable
+from payloadfield.study.scaffold_tables import UNTOUCHED, ArrayTable, GcodeTable, ImageTable
 from payloadfield.study.schema import BathTable, BoundaryTable, StudyTable
 from payloadfield.study.study import Bath, FloatArray
 
@@ -135,10 +134,15 @@ def material_names(table: StudyTable, problems: Problems) -> list[tuple[str, str
     found = {MEDIUM: "materials.medium"}
     for index, each in enumerate(table.scaffold):
         key = f"scaffold[{index}]"
-        if not isinstance(each, ArrayTable):
+        if isinstance(each, GcodeTable) and each.materials:
+            for head, name in each.materials.items():
+                found.setdefault(name, f"{key}.materials.{head}")
+            continue
+        labels = each.labels if isinstance(each, (ArrayTable, ImageTable)) else None
+        if labels is None:
             found.setdefault(str(each.material), f"{key}.material")
             continue
-        for label, name in each.labels.items():
+        for label, name in labels.items():
             if not label.isdecimal():
                 problems.add(f"{key}.labels.{label}", "a label is a whole number of at least 0, in quotes")
             if name != UNTOUCHED:

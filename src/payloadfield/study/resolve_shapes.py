@@ -20,17 +20,23 @@ from payloadfield.geometry import (
     Shape,
     Sphere,
     Union,
+    VoxelImage,
     Well,
     Woodpile,
     read_mesh,
 )
+from payloadfield.study.resolve_images import make_image
+from payloadfield.study.resolve_prints import make_prints
 from payloadfield.study.scaffold_tables import (
+    UNTOUCHED,
     AnyShapeTable,
     ArrayTable,
     BoxTable,
     CombinedTable,
     CylinderTable,
     DropletsTable,
+    GcodeTable,
+    ImageTable,
     LatticeTable,
     MeshTable,
     ShapeTable,
@@ -40,14 +46,13 @@ from payloadfield.study.scaffold_tables import (
 )
 from payloadfield.study.schema import StudyTable
 
-UNTOUCHED = "untouched"  # label of an array that leaves what earlier shapes put there
-
 Triple = tuple[float, float, float]
 
 
-def resolve_shapes(table: StudyTable, folder: Path) -> list[Shape | LabelArray]:
+def resolve_shapes(table: StudyTable, folder: Path) -> list[Shape | LabelArray | VoxelImage]:
     """Shapes of [[scaffold]], in order, with coordinates as z, y, x.  Raises GeometryError for an impossible one."""
-    return [_shape(each, folder) for each in table.scaffold]
+    size = table.grid.size
+    return [shape for each in table.scaffold for shape in _shapes(each, folder, size)]
 
 
 def _zyx(point: Triple) -> Triple:
@@ -55,17 +60,27 @@ def _zyx(point: Triple) -> Triple:
     return z, y, x
 
 
-def _shape(table: AnyShapeTable | ArrayTable, folder: Path) -> Shape | LabelArray:
+def _shapes(table: AnyShapeTable | ArrayTable, folder: Path, size: Triple) -> list[Shape | LabelArray | VoxelImage]:
+    """The shape of a table; one for each material where it has several."""
     if isinstance(table, ArrayTable):
         labels = {int(key): None if name == UNTOUCHED else name for key, name in table.labels.items()}
-        return LabelArray(folder / table.file, labels)
+        return [LabelArray(folder / table.file, labels)]
+    if isinstance(table, GcodeTable):
+        return [_placed(table, shape) for shape in make_prints(table, table.material, folder, size)]
+    if isinstance(table, ImageTable):
+        image = make_image(table, table.material, folder)
+        return [image if isinstance(image, VoxelImage) else _placed(table, image)]
     assert table.material is not None  # refused before
-    return _placed(table, table.material, folder)
+    return [_made(table, table.material, folder, size)]
 
 
-def _placed(table: AnyShapeTable, material: str, folder: Path) -> Shape:
+def _made(table: AnyShapeTable, material: str, folder: Path, size: Triple) -> Shape:
+    shape = _round(table, material) or _patterned(table, material) or _assembled(table, material, folder, size)
+    return _placed(table, shape)
+
+
+def _placed(table: ShapeTable, shape: Shape) -> Shape:
     """A shape turned, moved and repeated, in this order."""
-    shape = _round(table, material) or _patterned(table, material) or _assembled(table, material, folder)
     if table.rotate is not None:
         shape = Rotated(shape, table.rotate, _zyx(table.rotate_about or (0.0, 0.0, 0.0)))
     if table.translate is not None:
@@ -121,12 +136,19 @@ def _layer_height(table: WoodpileTable) -> float:
     return table.layer_height or (1 - (table.overlap or 0.0)) * table.flattening * table.strand_diameter
 
 
-def _assembled(table: ShapeTable, material: str, folder: Path) -> Shape:
+def _assembled(table: ShapeTable, material: str, folder: Path, size: Triple) -> Shape:
     if isinstance(table, MeshTable):
         path = folder / table.file
         return Mesh(material, read_mesh(path, table.unit, repair=table.repair), f"mesh {path}")
+    if isinstance(table, GcodeTable):
+        return make_prints(table, material, folder, size)[0]
+    if isinstance(table, ImageTable):
+        image = make_image(table, material, folder)
+        if isinstance(image, VoxelImage):
+            raise GeometryError(f'{image.where}: voxels are no part of another shape; take surface = "level"')
+        return image
     assert isinstance(table, CombinedTable)
-    parts = tuple(_placed(part, material, folder) for part in table.parts)
+    parts = tuple(_made(part, material, folder, size) for part in table.parts)
     match table.shape:
         case "union":
             return Union(material, parts)

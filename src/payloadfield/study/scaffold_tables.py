@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from payloadfield.study.fields import Angle, Fraction, Length, Porosity, Position, Positive
+from payloadfield.study.gcode_keys import Extrusion, Head, LengthByHead, Width
 
 Point = tuple[Position, Position, Position]
 Axis = Literal["x", "y", "z"]
@@ -23,6 +35,8 @@ def _file_name(value: str) -> str:
 FileName = Annotated[StrictStr, AfterValidator(_file_name)]
 
 
+#: Label of an array or an image that leaves what earlier shapes put there.
+UNTOUCHED = "untouched"
 STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -132,6 +146,69 @@ class MeshTable(ShapeTable):
     repair: StrictBool = False
 
 
+class GcodeTable(ShapeTable):
+    """The strands of a print, from the G-code that prints it; materials: one for each head, in place of material."""
+
+    shape: Literal["gcode"]
+    file: FileName
+    materials: dict[Head, StrictStr] = {}
+    nozzle_diameter: LengthByHead | None = None
+    filament_diameter: LengthByHead | None = None
+    layer_height: Length | None = None
+    extrusion: Extrusion = "E"
+    width: Width = "nozzle"
+    unit: Literal["um", "mm", "cm", "m", "inch"] | None = None
+    heads: list[Head] = []
+    first_layer: Annotated[StrictInt, Field(ge=0)] = 0
+    last_layer: Annotated[StrictInt, Field(ge=0)] | None = None
+    leave_out: list[StrictStr] = []
+    at: Point | None = None
+    centre: StrictBool = False
+
+
+def _threshold(value: object) -> object:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if not is_number and value != "otsu":
+        raise ValueError(f'got {value!r}; a grey level, or "otsu", is needed')
+    return value
+
+
+Threshold = Annotated[float | Literal["otsu"], BeforeValidator(_threshold)]
+Number = Annotated[StrictInt, Field(ge=0)]
+
+
+class StackTable(BaseModel):
+    """An image file, which part of it is meant, and where it lies."""
+
+    model_config = STRICT
+    file: FileName
+    channel: Number | None = None
+    time: Number | None = None
+    series: Number | None = None
+    spacing: tuple[Length, Length, Length] | None = None
+    at: Point = (0.0, 0.0, 0.0)
+    centre: StrictBool = False
+
+
+class ImageTable(ShapeTable, StackTable):
+    """A stack of images: what its labels stand for, or what is brighter than a threshold."""
+
+    shape: Literal["image"]
+    labels: dict[str, StrictStr] | None = None
+    threshold: Threshold | None = None
+    invert: StrictBool = False
+    surface: Literal["level", "voxels"] | None = None
+    outside: Literal["medium"] | None = None
+
+    @model_validator(mode="after")
+    def _labels_or_threshold(self) -> ImageTable:
+        if (self.labels is None) == (self.threshold is None):
+            raise ValueError("exactly one of labels (of materials) and threshold (of a material) is needed")
+        if self.labels is not None and (self.invert or self.surface is not None or self.material is not None):
+            raise ValueError("labels name their materials; material, invert and surface go with a threshold")
+        return self
+
+
 class CombinedTable(ShapeTable):
     """Shapes as one: all of them, what they share, or the first without the others."""
 
@@ -149,14 +226,18 @@ class ArrayTable(BaseModel):
 
 
 def _without_material(table: ShapeTable) -> ShapeTable:
-    if table.material is not None:
+    if table.material is not None or getattr(table, "materials", None) or getattr(table, "labels", None):
         raise PydanticCustomError("material_of_part", "material of a part")
     return table
 
 
 def _with_material(table: ShapeTable | ArrayTable) -> ShapeTable | ArrayTable:
-    if isinstance(table, ShapeTable) and table.material is None:
+    materials = getattr(table, "materials", None)
+    has_labels = isinstance(table, ImageTable) and table.labels is not None
+    if isinstance(table, ShapeTable) and table.material is None and not materials and not has_labels:
         raise PydanticCustomError("no_material", "no material")
+    if isinstance(table, ShapeTable) and table.material is not None and materials:
+        raise PydanticCustomError("two_materials", "two materials")
     return table
 
 
@@ -169,6 +250,8 @@ AnyShapeTable = (
     | DropletsTable
     | WellTable
     | MeshTable
+    | GcodeTable
+    | ImageTable
     | CombinedTable
 )
 PartTable = Annotated[Annotated[AnyShapeTable, Field(discriminator="shape")], AfterValidator(_without_material)]
@@ -190,9 +273,10 @@ SHAPES: dict[str, type[BaseModel]] = {
     "well": WellTable,
     "mesh": MeshTable,
     "stl": MeshTable,
+    "gcode": GcodeTable,
+    "image": ImageTable,
     "union": CombinedTable,
     "intersection": CombinedTable,
     "difference": CombinedTable,
     "array": ArrayTable,
 }
-SHAPES_TO_COME = ("image", "gcode")

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictInt, StrictStr
 
 from payloadfield.errors import NO_GPU
-from payloadfield.study.cells_table import CellsTable, GradientTable
+from payloadfield.study.cells_table import CellsTable, GradientTable, LabelsTable
 from payloadfield.study.fields import (
     Duration,
     Fraction,
@@ -208,6 +208,7 @@ TABLES: dict[tuple[str, ...], type[BaseModel]] = {
     ("accessible_profile",): ProfileTable,
     ("cells",): CellsTable,
     ("cells", "gradient"): GradientTable,
+    ("cells", "image"): LabelsTable,
     ("schedule",): EventTable,
     ("design",): DesignTable,
     ("scenario",): DesignTable,

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from payloadfield.study.problems import Problems, did_you_mean, join_path
-from payloadfield.study.scaffold_tables import SHAPES, SHAPES_TO_COME
+from payloadfield.study.scaffold_tables import SHAPES
 from payloadfield.study.schema import TABLES, StudyTable
 
 _LONGEST_SHOWN = 80
@@ -64,6 +64,7 @@ def _message(item: Any, place: tuple[int | str, ...]) -> str:
 _OF_MATERIAL = {
     "no_material": "is missing",
     "material_of_part": "a part of a shape has none; the whole shape has a material",
+    "two_materials": "is given beside materials; keep one of them",
 }
 _NEEDED = {
     "string_type": "a text in quotes is needed",
@@ -97,8 +98,6 @@ def _unknown_shape(table: Any) -> str:
     if not isinstance(table, Mapping) or "shape" not in table:
         return f"'shape' is missing; there are: {there}"
     shape = table["shape"]
-    if shape in SHAPES_TO_COME:
-        return f"shape {shape!r} is not available yet in this version; there are: {there}"
     return f"unknown shape {_show(shape)}; {did_you_mean(str(shape), SHAPES)}"
 
 

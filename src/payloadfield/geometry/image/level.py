@@ -1,7 +1,7 @@
 """Grey levels as a shape: everything above a threshold, with the surface where the interpolated levels pass it.
 
-The levels are averaged over a window as wide as a voxel of the image or of the grid, whichever is larger, and then
-d = (threshold - level) / |grad level| is the distance to first order.
+The levels are taken at the corners of the voxels of the grid, averaged where these are coarser than those of the image,
+and d = (threshold - level) / |grad level| is the distance to first order.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from payloadfield.errors import GeometryError, ResourceError
+from payloadfield.errors import ResourceError
 from payloadfield.geometry.grid import FloatArray, Points, Triple, VoxelGrid
 from payloadfield.geometry.image.place import SLACK, PlacedImage
 from payloadfield.geometry.image.resample import point_weights
@@ -66,15 +66,15 @@ class ImageLevel:
         distance = self._distances(grid, first, shape, level)
         notes = tuple(self._notes(grid, level))
         box = None if not self.image.may_end else self._box(grid, corners)
-        return LevelOnLattice(self.material, grid.spacing, distance, first, matrix, shift, box, notes)
+        return LevelOnLattice(self.material, grid.spacing, distance, first, box, notes)
 
     def _lattice_over_image(self, grid: VoxelGrid) -> tuple[FloatArray, tuple[int, ...]]:
         counts = tuple(int(np.ceil(size / grid.spacing)) + 1 for size in self.image.size)
-        return np.array(self.image.low(grid)), counts
+        return np.array(self.image.low(grid.size)), counts
 
     def _box(self, grid: VoxelGrid, corners: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Where the image ends; infinite on sides on which it covers the grid."""
-        low, slack = np.array(self.image.low(grid)), SLACK * grid.spacing
+        low, slack = np.array(self.image.low(grid.size)), SLACK * grid.spacing
         high = low + self.image.size
         ends_low, ends_high = low > corners.min(axis=0) + slack, high < corners.max(axis=0) - slack
         return np.where(ends_low, low, -np.inf), np.where(ends_high, high, np.inf)
@@ -98,16 +98,13 @@ class ImageLevel:
             distance[z0 : z0 + len(d)] = np.clip(d, -KNOWN * h, KNOWN * h)
         return distance
 
-    def _levels(
-        self, grid: VoxelGrid, first: FloatArray, shape: tuple[int, ...]
-    ) -> Iterator[tuple[int, FloatArray]]:
+    def _levels(self, grid: VoxelGrid, first: FloatArray, shape: tuple[int, ...]) -> Iterator[tuple[int, FloatArray]]:
         """Levels at the planes of a lattice, some at a time, with one more on either side."""
         h, stack = grid.spacing, self.image.stack
         weights = []
         for axis in range(3):
             places = first[axis] + np.arange(shape[axis]) * h
-            width = max(h, self.image.spacing[axis])
-            weights.append(point_weights(places, width, self.image.edges(grid, axis)))
+            weights.append(point_weights(places, h, self.image.edges(grid, axis)))
         along_z, along_y, along_x = weights[0].tocsc(), weights[1], weights[2].T.tocsr()
         step = max(1, AT_ONCE // (shape[1] * shape[2]))
         for z0 in range(0, shape[0], step):
@@ -138,8 +135,7 @@ class LevelOnLattice:
     """Distances at the nodes of a lattice, trilinear in between, large beyond the end of the image.
 
     material: name of the material; spacing: of the lattice [um]
-    distance: (nz, ny, nx) at the nodes, cut at KNOWN voxels [um]; first: the first node, z, y, x [um]
-    matrix, shift: points of the image are matrix @ point of the grid + shift
+    distance: (nz, ny, nx) at the nodes, cut at KNOWN voxels [um]; first: the first node, z, y, x, as points of the image [um]
     box: low and high end of the image, infinite where it covers the grid; None where it covers all of it
     notes: sentences on what is legal but perhaps not meant
     """
@@ -148,8 +144,6 @@ class LevelOnLattice:
     spacing: float
     distance: npt.NDArray[np.float32]
     first: FloatArray
-    matrix: FloatArray
-    shift: FloatArray
     box: tuple[FloatArray, FloatArray] | None = None
     notes: tuple[str, ...] = ()
 
@@ -160,27 +154,18 @@ class LevelOnLattice:
 
     def signed_distance(self, points: Points, period: Triple = NOT_PERIODIC) -> FloatArray:
         """Distance to the surface, negative inside [um]."""
-        own = self._own(points)
-        place = [(p - first) / self.spacing for p, first in zip(own, self.first, strict=True)]
-        if all(p.size == max(p.shape, default=1) for p in place) and place[0].ndim == 3:
+        place = [(p - first) / self.spacing for p, first in zip(points, self.first, strict=True)]
+        if all(p.ndim == 3 and p.size == p.shape[axis] for axis, p in enumerate(place)):
             distance = self._on_rows(place)
         else:
             distance = self._anywhere(place)
         if self.box is None:
             return distance
-        for p, low, high in zip(own, *self.box, strict=True):
+        for p, low, high in zip(points, *self.box, strict=True):
             for beyond in (low - p, p - high):
                 if np.isfinite(beyond).any():
                     distance = np.maximum(distance, beyond)
         return distance
-
-    def _own(self, points: Points) -> list[FloatArray]:
-        if np.array_equal(self.matrix, np.eye(3)):
-            return [p + s for p, s in zip(points, self.shift, strict=True)]
-        return [
-            self.matrix[i, 0] * points[0] + self.matrix[i, 1] * points[1] + self.matrix[i, 2] * points[2]
-            + self.shift[i] for i in range(3)
-        ]  # fmt: skip
 
     def _on_rows(self, place: list[FloatArray]) -> FloatArray:
         """At points that are a lattice themselves: one axis after the other."""
@@ -240,5 +225,3 @@ def _free_memory() -> float:
     import psutil
 
     return float(psutil.virtual_memory().available)
-
-

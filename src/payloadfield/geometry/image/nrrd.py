@@ -13,11 +13,21 @@ from typing import IO, Any
 import numpy as np
 
 from payloadfield.errors import GeometryError
-from payloadfield.geometry.image.stack import (
-    NO_SPACING, Choice, Layout, Spacing, Stack, check_expansion, check_numbers, make_raw_stack, one_of,
-    range_of_planes, reason_of, unpack,
-)  # fmt: skip
 from payloadfield.geometry.image.spacing import in_um
+from payloadfield.geometry.image.stack import (
+    NO_SPACING,
+    Choice,
+    Layout,
+    Spacing,
+    Stack,
+    check_expansion,
+    check_numbers,
+    make_raw_stack,
+    one_of,
+    range_of_planes,
+    reason_of,
+    unpack,
+)  # fmt: skip
 from payloadfield.geometry.image.turns import axis_steps
 
 #: How a reader of a hostile file may end.

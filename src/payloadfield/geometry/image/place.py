@@ -42,16 +42,16 @@ class PlacedImage:
         z, y, x = (n * s for n, s in zip(self.stack.shape, self.spacing, strict=True))
         return z, y, x
 
-    def low(self, grid: VoxelGrid) -> Triple:
-        """Its lower corner, z, y, x [um]."""
+    def low(self, box: Triple) -> Triple:
+        """Its lower corner, z, y, x, in a grid of these edges [um]."""
         if not self.centre:
             return self.at
-        z, y, x = (a + (g - s) / 2 for a, g, s in zip(self.at, grid.size, self.size, strict=True))
+        z, y, x = (a + (g - s) / 2 for a, g, s in zip(self.at, box, self.size, strict=True))
         return z, y, x
 
     def edges(self, grid: VoxelGrid, axis: int) -> FloatArray:
         """Edges of its voxels along an axis (n + 1,) [um]."""
-        return self.low(grid)[axis] + np.arange(self.stack.shape[axis] + 1) * self.spacing[axis]
+        return self.low(grid.size)[axis] + np.arange(self.stack.shape[axis] + 1) * self.spacing[axis]
 
     def check_extent(self, grid: VoxelGrid) -> None:
         """Refuse an image that is out of proportion to the grid: its spacing is wrong."""
@@ -65,7 +65,7 @@ class PlacedImage:
     def refuse_uncovered(self, low: FloatArray, high: FloatArray, grid: VoxelGrid) -> None:
         """Raise GeometryError where parts of the grid between two corners lie beyond the image, unless it may end."""
         slack = SLACK * grid.spacing
-        own_low = np.array(self.low(grid))
+        own_low = np.array(self.low(grid.size))
         own_high = own_low + self.size
         beyond = [
             f"{name}_{side}"

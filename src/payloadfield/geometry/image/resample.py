@@ -26,6 +26,17 @@ def snapped(edges: FloatArray, targets: FloatArray) -> FloatArray:
     return np.where(close, targets[nearest], edges)
 
 
+def _pieces(low: FloatArray, high: FloatArray, edges: FloatArray) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
+    """Pieces into which edges cut intervals: start (m + 1,) of those of each interval, voxel, and both ends."""
+    first = np.clip(np.searchsorted(edges, low, "right") - 1, 0, len(edges) - 2)
+    last = np.clip(np.searchsorted(edges, high, "left") - 1, 0, len(edges) - 2)
+    counts = np.maximum(last - first + 1, 1)
+    start = np.concatenate([[0], np.cumsum(counts)])
+    row = np.repeat(np.arange(len(low)), counts)
+    column = first[row] + np.arange(start[-1]) - start[row]
+    return start, column, np.maximum(low[row], edges[column]), np.minimum(high[row], edges[column + 1])
+
+
 def overlap_weights(low: FloatArray, high: FloatArray, edges: FloatArray) -> Any:
     """Sparse matrix of the share of each interval that lies in each voxel: |[low, high] n voxel| / |high - low|.
 
@@ -33,14 +44,8 @@ def overlap_weights(low: FloatArray, high: FloatArray, edges: FloatArray) -> Any
     """
     from scipy.sparse import csr_array
 
-    first = np.clip(np.searchsorted(edges, low, "right") - 1, 0, len(edges) - 2)
-    last = np.clip(np.searchsorted(edges, high, "left") - 1, 0, len(edges) - 2)
-    counts = np.maximum(last - first + 1, 1)
-    start = np.concatenate([[0], np.cumsum(counts)])
-    row = np.repeat(np.arange(len(low)), counts)
-    column = first[row] + np.arange(start[-1]) - start[row]
-    overlap = np.minimum(high[row], edges[column + 1]) - np.maximum(low[row], edges[column])
-    weight = np.maximum(overlap, 0) / (high - low)[row]
+    start, column, begin, end = _pieces(low, high, edges)
+    weight = np.maximum(end - begin, 0) / np.repeat(high - low, np.diff(start))
     return csr_array((weight, column, start), shape=(len(low), len(edges) - 1))
 
 
@@ -52,40 +57,64 @@ def voxels_beside(places: FloatArray, edges: FloatArray) -> tuple[IntArray, IntA
     return below, above
 
 
-def point_weights(places: FloatArray, width: float, edges: FloatArray) -> Any:
-    """Sparse matrix of the level at places, from the means over windows around them.
+def point_weights(places: FloatArray, spacing: float, edges: FloatArray) -> Any:
+    """Sparse matrix of the levels at places of a lattice, from those of voxels.
 
-    A mean over the window, of voxels that are means or samples themselves, is f + (width^2 + voxel^2) f'' / 24; what it
-    smooths away is given back by its own second difference, except next to the ends of the image.
-    places: (m,); width: of the window, a voxel at least; edges: (n + 1,) of equal voxels
+    Levels are linear between the middles of voxels and, where the lattice is coarser, averaged over what it is coarser.
+    That makes f + (voxel^2 / 12 + window^2 / 24) f'' of f; what it smooths away is given back by its own second
+    difference, except next to the ends of the image.
+    places: (m,); spacing: of the lattice; edges: (n + 1,) of equal voxels
     """
-    mean = window_weights(places, width, edges)
-    is_inside = (places - 1.5 * width >= edges[0]) & (places + 1.5 * width <= edges[-1])
+    voxel = float(edges[1] - edges[0])
+    window, step = max(spacing - voxel, 0.0), max(spacing, voxel)
+    mean = mean_weights(places, window, edges)
+    is_inside = (places - 1.5 * step >= edges[0]) & (places + 1.5 * step <= edges[-1])
     if not is_inside.any():
         return mean
-    voxel = edges[1] - edges[0]
-    share = (is_inside * (1 + (voxel / width) ** 2) / 24)[:, None]
-    beside = window_weights(places - width, width, edges) + window_weights(places + width, width, edges)
+    share = (is_inside * (voxel**2 / 12 + window**2 / 24) / step**2)[:, None]
+    beside = mean_weights(places - step, window, edges) + mean_weights(places + step, window, edges)
     return (mean.multiply(1 + 2 * share) - beside.multiply(share)).tocsr()
 
 
-def window_weights(places: FloatArray, width: float, edges: FloatArray) -> Any:
-    """Sparse matrix of the mean over a window around each place; straight on where it would reach beyond the image.
+def mean_weights(places: FloatArray, window: float, edges: FloatArray) -> Any:
+    """Sparse matrix of the mean over a window of levels that are linear between the middles of voxels.
 
-    With a window as wide as a voxel this is linear interpolation between the middles of voxels.
-    places: (m,); width: of the window; edges: (n + 1,) of equal voxels
+    Where it would reach beyond them the levels go straight on, up to the end of the image.
+    places: (m,); window: width, 0 for the levels themselves; edges: (n + 1,) of equal voxels
     """
-    low, high = edges[0] + width / 2, edges[-1] - width / 2
-    if high - low < width:
-        middle = np.clip(places, min(low, high), max(low, high)) if high > low else np.full(len(places), edges.mean())
-        half = min(width, edges[-1] - edges[0]) / 2
-        return overlap_weights(middle - half, middle + half, edges)
-    place = np.clip(places, edges[0], edges[-1])
-    inside = np.clip(place, low, high)
-    # v(p) = v(q) + (p - q) (v(q) - v(q')) / width, q the nearest full window and q' the next one inwards.
-    beyond = (place - inside) / width
-    inwards = inside - np.sign(beyond) * width
-    ends = (inside - width / 2, inside + width / 2), (inwards - width / 2, inwards + width / 2)
-    at, next_in = (overlap_weights(a, b, edges) for a, b in ends)
-    share = np.abs(beyond)[:, None]
-    return (at.multiply(1 + share) - next_in.multiply(share)).tocsr()
+    from scipy.sparse import csr_array
+
+    middles = (edges[1:] + edges[:-1]) / 2
+    if len(middles) == 1:
+        return csr_array(np.ones((len(places), 1)))
+    window = min(window, middles[-1] - middles[0])
+    low, high = middles[0] + window / 2, middles[-1] - window / 2
+    inside = np.clip(places, low, high)
+    at = _linear_means(inside, window, middles)
+    step = min(max(window, middles[1] - middles[0]), high - low)
+    # v(p) = v(q) + (p - q) (v(q) - v(q')) / step, q the nearest full window and q' one step inwards.
+    beyond = np.clip(places, edges[0], edges[-1]) - inside
+    if step == 0 or not beyond.any():
+        return at
+    share = (np.abs(beyond) / step)[:, None]
+    return (
+        at.multiply(1 + share) - _linear_means(inside - np.sign(beyond) * step, window, middles).multiply(share)
+    ).tocsr()
+
+
+def _linear_means(places: FloatArray, window: float, middles: FloatArray) -> Any:
+    """Sparse matrix of the means over windows within the middles of the first and the last voxel."""
+    from scipy.sparse import csr_array
+
+    n = len(middles)
+    if window == 0:
+        left = np.clip(np.searchsorted(middles, places, "right") - 1, 0, n - 2)
+        start, centre, share = np.arange(len(places) + 1), places, np.ones(len(places))
+    else:
+        start, left, begin, end = _pieces(places - window / 2, places + window / 2, middles)
+        centre, share = (begin + end) / 2, np.maximum(end - begin, 0) / window
+    along = (centre - middles[left]) / (middles[left + 1] - middles[left])
+    weight, column = np.stack([share * (1 - along), share * along], axis=1), np.stack([left, left + 1], axis=1)
+    found = csr_array((weight.reshape(-1), column.reshape(-1), 2 * start), shape=(len(places), n))
+    found.sum_duplicates()
+    return found

@@ -1,6 +1,7 @@
 """The chain of pages of a TIFF file, judged before anything is built from it."""
 
 import struct
+from itertools import pairwise
 from pathlib import Path
 
 from payloadfield.errors import GeometryError
@@ -11,9 +12,12 @@ MOST_PAGES = 200_000
 # Per version: bytes of the count of tags, of a tag, and of an offset, and their formats.
 _CLASSIC, _BIG = (2, "H", 12, 4, "I"), (8, "Q", 20, 8, "Q")
 
+# Bytes of a value of each type of tag.
+_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+
 
 def check_chain(path: Path, where: str) -> None:
-    """Raise GeometryError unless the pages follow each other within the file, apart from each other, to an end.
+    """Raise GeometryError unless pages and tags lie within the file, apart from each other, up to an end.
 
     So the work to read them all is in proportion to the length of the file.
     """
@@ -40,8 +44,14 @@ def check_chain(path: Path, where: str) -> None:
                 )
             seen.add(start)
             taken.append((start, end))
-            file.seek(end - n_offset)
+            tags = file.read(n_tags * n_tag)
+            for tag, kind, n_values, at in struct.iter_unpack(f"{order}HH{offset_format}{offset_format}", tags):
+                if (n_bytes := _SIZES.get(kind, 0) * n_values) > n_offset and at + n_bytes > length:
+                    raise GeometryError(
+                        f"{where}: tag {tag} of page {len(taken) - 1} has {n_bytes:,} bytes from byte {at:,}, but the file "
+                        f"has {length:,}; it was cut off or damaged"
+                    )
             start = struct.unpack(f"{order}{offset_format}", file.read(n_offset))[0]
     taken.sort()
-    if any(end > following for (_, end), (following, _) in zip(taken, taken[1:], strict=False)):
+    if any(end > following for (_, end), (following, _) in pairwise(taken)):
         raise GeometryError(f"{where}: has pages within pages; it is damaged")
