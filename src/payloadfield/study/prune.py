@@ -17,11 +17,14 @@ def prune(study: Study, asked: Collection[str]) -> Study:
     asked: fields and states that its output names, which are kept, zero as they are.
     """
     mechanism = study.mechanism
-    has_cells = len(study.cells.type_index) > 0
-    absent = find_absent(mechanism, {*_present(study), *asked}, set(_zero(study)), has_cells=has_cells)
+    present, has_cells = {*_present(study), *asked}, len(study.cells.type_index) > 0
+    absent = find_absent(mechanism, present, set(_zero(study)), has_cells=has_cells)
+    if set(mechanism.field_names) <= set(absent):  # a study of nothing keeps its fields
+        present |= set(mechanism.field_names)
+        absent = find_absent(mechanism, present, set(_zero(study)), has_cells=has_cells)
     fields = [index for index, name in enumerate(mechanism.field_names) if name not in absent]
     states = [index for index, name in enumerate(mechanism.state_names) if name not in absent]
-    if not absent or not fields:
+    if not absent:
         return study
     permeability = study.bath.permeability
     output = _output(study.output, absent)
