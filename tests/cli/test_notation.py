@@ -33,7 +33,7 @@ def rows(table: str) -> list[dict[str, str]]:
     return [dict(zip(lines[0], line, strict=True)) for line in lines[2:]]
 
 
-ROWS = [(table, row) for table in ("study", "geometry", "adc") for row in rows(table)]
+ROWS = [(table, row) for table in ("study", "geometry", "adc", "results") for row in rows(table)]
 
 
 @cache
@@ -44,7 +44,7 @@ def modules():
     return [importlib.import_module(name) for name in names]
 
 
-@pytest.mark.parametrize("row", rows("study") + rows("geometry"), ids=lambda row: row["quantity"])
+@pytest.mark.parametrize("row", rows("study") + rows("geometry") + rows("results"), ids=lambda row: row["quantity"])
 def test_study_keys_and_python_names_exist(row):
     key = row["study key"]
     if key.startswith("materials.NAME."):
@@ -68,6 +68,19 @@ def test_names_and_units_of_the_mechanism_are_those_of_its_file():
         wanted = units["kcat_over_km"] if row["unit"] == "kcat/K_M" else row["unit"]
         assert dimension(wanted) == dimension(units[name]), name
         assert (sources.get(name) or "-") == row["source (study key)"], name
+
+
+def test_names_and_units_of_the_modules_are_those_of_their_files():
+    on = {row["module"]: True for row in rows("modules")}
+    adc = load_mechanism("adc", on | {"protein_binding": "explicit", "extracellular_cleavage": "saturated"})
+    found = {item.name: (item.unit, item.source, ("parameters",)) for item in adc.parameters}
+    found |= {item.name: (item.unit, None, ("states", "exposures")) for item in adc.states}
+    found |= {name: ("nM", None, ("fields",)) for name in adc.field_names}
+    for row in rows("modules"):
+        name = row["name in the mechanism"]
+        unit, source, places = found[name]
+        assert dimension(unit) == dimension(row["unit"]) and (source or "-") == row["source (study key)"], name
+        assert row["module"] in [adc.origin.get((place, name)) for place in places], name
 
 
 @pytest.fixture(scope="module")

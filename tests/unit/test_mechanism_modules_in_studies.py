@@ -72,6 +72,13 @@ def test_a_dose_of_nothing_brings_nothing():
     assert [study.mechanism.field_names[index] for index in study.schedule[0].dose] == ["adc"]
 
 
+def test_counts_of_what_is_absent_are_left_out_with_it():
+    table = BASE | NO_PROTEASE | {"agent": "T-DXd", "schedule": [{"at": "0 h", "dose": {"payload": "1 nM"}}]}
+    study = load_study(table | {"modules": {"released": True}})
+    assert not any(reaction.name == "count_released_outside" for reaction in study.mechanism.reactions)
+    assert not run(study, "numpy").exposure("released_inside").any()
+
+
 def test_doses_and_rows_follow_the_fields_that_are_left():
     modules = {"tki": True, "vesicles": True, "immune": True}
     dose = {"inhibitor": "100 nM", "payload": "2 nM"}

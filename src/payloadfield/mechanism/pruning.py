@@ -80,9 +80,8 @@ def without(mechanism: Mechanism, absent: Collection[str]) -> Mechanism:
     meaning: dict[str, Expr] = dict.fromkeys(absent, _ZERO)
     fields = tuple(item for item in mechanism.fields if item.name not in absent)
     states = tuple(_state(item, meaning) for item in mechanism.states if item.name not in absent)
-    reactions = tuple(
-        _reaction(item, meaning) for item in mechanism.reactions if not set(item.stoichiometry) & set(absent)
-    )
+    left = (item for item in mechanism.reactions if not set(item.stoichiometry) & set(absent))
+    reactions = tuple(item for item in (_reaction(item, meaning) for item in left) if item.rate != _ZERO)
     text = f"{mechanism.digest} without {' '.join(absent)}"
     return replace(
         mechanism,
