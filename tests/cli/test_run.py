@@ -21,7 +21,8 @@ from payloadfield.store import layout
 def test_a_run_prints_exposure_balance_cost_and_files(call, tmp_path):
     outcome = call("run", STUDY, "-o", tmp_path / "run", "--backend", "numpy")
     assert outcome.code == 0
-    for words in ("payload_exposure [nM h]", "SK-BR-3", "median", "antibody", "steps", "assumed", "series.vtkhdf"):
+    results = ("payload_exposure [nM h]", "payload_peak [nM]", "payload_peak_time [h]")
+    for words in (*results, "SK-BR-3", "median", "antibody", "steps", "assumed", "series.vtkhdf"):
         assert words in outcome.out
 
 

@@ -90,6 +90,8 @@ def make_study(*, checkpoint_every: float = 1e9, n_outputs: int = 7):
             fields=("adc", "payload"),
             cells=("receptor",),
             checkpoint_every=checkpoint_every,
+            peaks=("payload_exposure",),
+            thresholds={},
         ),
         sources=(Source(**source),),
         effective={
@@ -160,7 +162,7 @@ class FakeSimulation:
         return {}
 
     def peaks(self):
-        return {"payload_peak": (self.state.states[1] * 0.5, "nM")}
+        return {"payload_peak": (self.state.states[1] * 0.5, "nM"), "payload_peak_time": (np.full(4, self.time), "s")}
 
     @property
     def ledger(self):

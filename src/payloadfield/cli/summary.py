@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from payloadfield.cli.output import count, duration, in_shell, make_console, make_table, number
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from payloadfield.store.reader import Run
 
 _QUARTILES = (25, 50, 75)
-_SHOWN_UNITS = {"nM*s": ("nM h", 3600.0), "s*nM": ("nM h", 3600.0)}
+_SHOWN_UNITS = {"nM*s": ("nM h", 3600.0), "s*nM": ("nM h", 3600.0), "s": ("h", 3600.0)}
 
 
 def summarise(run: Run) -> dict[str, Any]:
@@ -30,6 +31,7 @@ def summarise(run: Run) -> dict[str, Any]:
         "fields": run.field_names,
         "n_cells": cells_per_type(run),
         "exposure": exposure_per_type(run),
+        "peaks": peaks_per_type(run),
         "balance": run.ledger if run.indices else {},
         "largest_defect": manifest.get("largest_defect", 0.0),
         "n_steps": run.log[-1]["step"] if run.log else 0,
@@ -38,6 +40,7 @@ def summarise(run: Run) -> dict[str, Any]:
         "n_inputs": sum(manifest["inputs_by_grade"].values()),
         "n_assumed": manifest["inputs_by_grade"]["assumed"],
         "inputs_by_grade": manifest["inputs_by_grade"],
+        "drivers": run.drivers,
         "bytes": run.size(),
         "versions": manifest["versions"],
         "machine": manifest["machine"],
@@ -52,17 +55,27 @@ def cells_per_type(run: Run) -> dict[str, int]:
 
 def exposure_per_type(run: Run) -> list[dict[str, Any]]:
     """Median and quartiles of every exposure over the cells of each type, at the newest output or checkpoint."""
+    return _per_type(run, "exposure", {name: run.newest(name) for name in run.manifest["exposures"]})
+
+
+def peaks_per_type(run: Run) -> list[dict[str, Any]]:
+    """The same of every peak, of when it was and of times above thresholds, at the newest checkpoint."""
+    return _per_type(run, "result", {name: run.cells[name] for name in run.manifest.get("peaks", ())})
+
+
+def _per_type(run: Run, what: str, columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row for each column (n_cell,) and type of cells; times in hours."""
     import numpy as np
 
     rows = []
-    for name in run.manifest["exposures"]:
+    for name, column in columns.items():
         unit, divisor = _SHOWN_UNITS.get(run.cells.units[name], (run.cells.units[name], 1.0))
         for cell_type, n_cells in cells_per_type(run).items():
-            values = run.newest(name)[run.cells["type"] == cell_type] / divisor
+            values = column[run.cells["type"] == cell_type] / divisor
             lower, median, upper = (float(value) for value in np.percentile(values, _QUARTILES))
             rows.append(
                 {
-                    "exposure": name,
+                    what: name,
                     "unit": unit,
                     "type": cell_type,
                     "n_cells": n_cells,
@@ -81,7 +94,9 @@ def print_summary(run: Run) -> None:
     for line in _headline(facts):
         console.print(line, markup=False)
     if facts["exposure"]:
-        console.print(_exposure_table(facts))
+        console.print(_quartile_table("Exposure of the cells", "exposure", facts["exposure"]))
+    if facts["peaks"]:
+        console.print(_quartile_table("Peaks of what the cells are exposed to", "result", facts["peaks"]))
     if facts["balance"]:
         console.print(_balance_table(facts))
     for line in _closing_lines(run, facts):
@@ -98,20 +113,20 @@ def _headline(facts: dict[str, Any]) -> list[str]:
     return [*lines, f"Cells: {cells}", ""] if cells else [*lines, ""]
 
 
-def _exposure_table(facts: dict[str, Any]) -> Any:
+def _quartile_table(title: str, what: str, found: list[dict[str, Any]]) -> Any:
     rows = [
         (
-            f"{row['exposure']} [{row['unit']}]",
+            f"{row[what]} [{row['unit']}]",
             row["type"],
             f"{row['n_cells']:,}",
             number(row["lower_quartile"]),
             number(row["median"]),
             number(row["upper_quartile"]),
         )
-        for row in facts["exposure"]
+        for row in found
     ]
-    columns = ("exposure", "cell type", "cells", "lower quartile", "median", "upper quartile")
-    return make_table("Exposure of the cells", columns, rows, right=(2, 3, 4, 5))
+    columns = (what, "cell type", "cells", "lower quartile", "median", "upper quartile")
+    return make_table(title, columns, rows, right=(2, 3, 4, 5))
 
 
 def _balance_table(facts: dict[str, Any]) -> Any:
@@ -136,6 +151,18 @@ def _closing_lines(run: Run, facts: dict[str, Any]) -> list[str]:
         f"{count(facts['n_steps'], 'step')}, {duration(facts['cpu_seconds'])} of CPU time, "
         f"{duration(facts['wall_seconds'])} elapsed, backend {facts['backend']} ({facts['backend_reason']})",
         f"{count(facts['n_inputs'], 'input')}: {grades}; see {run.directory}/sources.json",
+        *_driver_lines(facts["drivers"]),
         f"Files: {run.directory} ({count(facts['n_outputs'], 'snapshot')}, {format_bytes(facts['bytes'])}); "
         f"series.vtkhdf opens in ParaView, `payloadfield plot {where}` draws",
     ]
+
+
+def _driver_lines(drivers: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The assumed numbers that drive a result, each with what it does."""
+    from payloadfield.store.drivers import THRESHOLD, Driver, describe_driver
+
+    found = [Driver(**each) for each in drivers]
+    named = [f"  {describe_driver(each)}" for each in found if each.matters]
+    if not named:
+        return [f"No assumed number changes an exposure by more than {THRESHOLD:.0%} within its range"] if found else []
+    return [f"Assumed numbers that change an exposure by more than {THRESHOLD:.0%} within their range:", *named]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -21,7 +22,8 @@ def with_exposures(mechanism: Mechanism, names: Iterable[str]) -> Mechanism:
             unit = internal_unit(dimension(f"({species[name]}) * s"))
             doc = f"integral of {name}" + (" around the cell" if name in mechanism.field_names else "")
             own = State(f"{name}{ENDING}", "exposure", {}, Number(0.0), None, unit, doc, Symbol(name))
-            mechanism = replace(mechanism, states=(*mechanism.states, own))
+            digest = hashlib.sha256(f"{mechanism.digest} with {own.name}".encode()).hexdigest()
+            mechanism = replace(mechanism, states=(*mechanism.states, own), digest=digest)
     return mechanism
 
 
@@ -48,6 +50,12 @@ def rate_unit(unit: str) -> str:
 def short_name(exposure: str) -> str:
     """What an exposure is of, as results are named: payload_exposure gives payload_peak."""
     return exposure.removesuffix(ENDING)
+
+
+def result_names(peaks: Iterable[str], thresholds: Iterable[str]) -> list[str]:
+    """Names of what is found of exposures: peaks and their times, then times above thresholds."""
+    of_peaks = [f"{short_name(name)}_{what}" for name in peaks for what in ("peak", "peak_time")]
+    return of_peaks + [f"{short_name(name)}_time_above" for name in thresholds]
 
 
 def _integrals(mechanism: Mechanism) -> Iterator[State]:

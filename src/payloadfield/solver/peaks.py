@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from payloadfield.mechanism.exposures import rate_unit, short_name
+from payloadfield.mechanism.exposures import rate_unit, result_names
 from payloadfield.solver.state import State
 
 _Floats = NDArray[np.float64]
@@ -64,13 +64,11 @@ class Peaks:
 
     def results(self) -> dict[str, tuple[_Floats, str]]:
         """What was found so far (n_cell,) and its unit, as payload_peak, payload_peak_time, payload_time_above."""
-        found: dict[str, tuple[_Floats, str]] = {}
-        for name, unit, peak, time in zip(self.names, self._units, self.peak, self.peak_time, strict=True):
-            found[f"{short_name(name)}_peak"] = (peak.copy(), unit)
-            found[f"{short_name(name)}_peak_time"] = (time.copy(), "s")
-        for name, above in zip(self.thresholds, self.time_above, strict=True):
-            found[f"{short_name(name)}_time_above"] = (above.copy(), "s")
-        return found
+        of_peaks = zip(self._units, self.peak, self.peak_time, strict=True)
+        found = [item for unit, peak, time in of_peaks for item in ((peak, unit), (time, "s"))]
+        found += [(above, "s") for above in self.time_above]
+        names = result_names(self.names, self.thresholds)
+        return {name: (values.copy(), unit) for name, (values, unit) in zip(names, found, strict=True)}
 
     def memory(self) -> dict[str, Any]:
         """What is carried from step to step."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from payloadfield.errors import RunError
 from payloadfield.library import count_grades
+from payloadfield.mechanism.exposures import result_names
 from payloadfield.store.digest import study_digest
 from payloadfield.store.files import write_atomically
 from payloadfield.store.layout import LAYOUT_VERSION, MANIFEST
@@ -32,6 +33,7 @@ def make_manifest(study: Study, *, backend: str, backend_reason: str, command: S
         "mechanism": study.mechanism.name,
         "duration_s": float(study.duration),
         "exposures": [state.name for state in study.mechanism.states if state.kind == "exposure"],
+        "peaks": result_names(study.output.peaks, study.output.thresholds),
         "events_s": [float(event.time) for event in study.schedule],
         "periodic_zyx": [bool(axis) for axis in study.geometry.grid.periodic],
         "inputs_by_grade": count_grades(source.grade for source in study.sources),

@@ -30,6 +30,7 @@ from payloadfield.study.resistance import payload_factors, refuse_unread_factors
 from payloadfield.study.resolve_agent import find_agent
 from payloadfield.study.resolve_cells import CellResolver, cell_parameters, cell_values
 from payloadfield.study.resolve_curves import CurveReader
+from payloadfield.study.resolve_fates import check_fates
 from payloadfield.study.resolve_geometry import (
     bath_warnings,
     resolve_bath,
@@ -38,6 +39,7 @@ from payloadfield.study.resolve_geometry import (
     resolve_materials,
     resolve_profile,
 )
+from payloadfield.study.resolve_peaks import follow_named
 from payloadfield.study.resolve_schedule import Dosing, concentration, curve_tables, resolve_output, resolve_schedule
 from payloadfield.study.resolve_shapes import resolve_shapes
 from payloadfield.study.resolve_state import (
@@ -119,7 +121,7 @@ def _load_mechanism(table: StudyTable, text: StudyText) -> tuple[str, Mechanism]
     for module, reason in refuse_modules(name, modules):
         problems.add(f"modules.{module}", reason)
     problems.raise_any()
-    return name, load_mechanism(name, modules)
+    return name, follow_named(load_mechanism(name, modules), table.output)
 
 
 def _needed_modules(mechanism: str, table: StudyTable) -> dict[str, bool]:
@@ -266,6 +268,8 @@ class _Loading:
         effective = self._effective(numbers)
         of_cell = cell_parameters(mechanism, numbers.of_type, space.cells)
         values = all_values(mechanism, numbers.parameters, of_cell)
+        start = initial_states(mechanism, table.initial.states, values, space.cells, problems)
+        check_fates(mechanism, values, numbers.initial_fields, start, problems)
         return Study(
             title=table.title,
             variant=table.variant,
@@ -281,7 +285,7 @@ class _Loading:
             bath=resolve_bath(table.bath, space.grid, numbers.boundary, mechanism, problems),
             boundary=numbers.boundary,
             initial_fields=_locked(numbers.initial_fields),
-            initial_states=_locked(initial_states(mechanism, table.initial.states, values, space.cells, problems)),
+            initial_states=_locked(start),
             initial_bath=_locked(numbers.initial_bath),
             typical_fields=_locked(typical_fields(mechanism, values)),
             typical_states=_locked(typical_states(mechanism, values)),
