@@ -7,7 +7,8 @@ import pytest
 from tests.cli.conftest import STUDY
 
 import payloadfield
-from payloadfield.report.distances import antigen_positive_types, distance_to_nearest, distance_to_sides
+from payloadfield.compare.places import antigen_positive, distance_to_sides
+from payloadfield.report.distances import distance_to_nearest
 from payloadfield.report.slices import choose_outputs, draw_slices
 
 
@@ -75,12 +76,14 @@ def test_distance_to_the_nearest_cell_crosses_periodic_sides(shared_run):
 
 
 def test_antigen_positive_types_are_those_with_receptors(shared_run):
-    assert antigen_positive_types(payloadfield.open_run(shared_run)) == ["SK-BR-3"]
+    assert antigen_positive(payloadfield.open_run(shared_run).cells) == ["SK-BR-3"]
 
 
 def test_distance_to_the_bath_is_measured_from_its_side(shared_run):
     run = payloadfield.open_run(shared_run)
-    assert np.array_equal(distance_to_sides(run, ["z_high"]), 100.0 - run.cells["z_um"])
+    assert np.array_equal(
+        distance_to_sides(run.cells, ["z_high"], run.frame.shape, run.frame.spacing), 100.0 - run.cells["z_um"]
+    )
 
 
 def test_exports_are_written_beside_the_run(call, own_run):

@@ -14,6 +14,7 @@ import numpy as np
 from payloadfield.compare import layout
 from payloadfield.compare.cases import Case, make_cases
 from payloadfield.compare.metrics import Metric, measure
+from payloadfield.compare.places import antigen_positive
 from payloadfield.compare.ranking import Rank, rank_designs
 from payloadfield.compare.running import FINISHED, INTERRUPTED, Outcome, run_cases
 from payloadfield.compare.sampling import SampledMetrics, draw_samples
@@ -22,13 +23,9 @@ from payloadfield.errors import RunError, StudyError
 from payloadfield.store.interrupt import StopRequest
 from payloadfield.store.reader import open_run
 from payloadfield.store.runner import Observer
+from payloadfield.store.table import Table
 from payloadfield.study import Study
 from payloadfield.study.problems import did_you_mean
-
-ANTIGEN_SHARE = 0.1
-"""A cell type is a target with at least this share of the receptors of the richest type, where nobody says."""
-
-_ANTIGEN = "receptors"
 
 
 @dataclass(frozen=True)
@@ -112,13 +109,9 @@ def _targets(request: Request, study: Study) -> list[str]:
             raise StudyError(
                 f"{request.study}: target {name!r} is no cell type of the study; {did_you_mean(name, present)}"
             )
-    if request.targets or _ANTIGEN not in study.mechanism.cell_parameters:
-        return list(request.targets) or present
-    receptors = study.cell_parameters[study.mechanism.cell_parameters.index(_ANTIGEN)]
-    types = np.array(study.cells.type_names)[study.cells.type_index]
-    median = {name: float(np.median(receptors[types == name])) for name in present}
-    richest = max(median.values(), default=0.0)
-    return [name for name in present if richest > 0 and median[name] >= ANTIGEN_SHARE * richest] or present
+    names = np.array(study.cells.type_names)[study.cells.type_index]
+    of_cell = dict(zip(study.mechanism.cell_parameters, study.cell_parameters, strict=True))
+    return list(request.targets) or antigen_positive(Table({"type": names, **of_cell}, {})) or present
 
 
 def _measure(case: Case, folder: Path) -> list[Metric]:

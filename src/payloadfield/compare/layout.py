@@ -5,6 +5,8 @@ COMPARISON/
   runs/NNN-NAME/    a run directory for every scenario, design and dose
   metrics.csv       scenario, design, dose_factor, cell_type, metric, value, unit
   ranks.csv         scenario, design, rank and its stability, for the metric that ranks
+  refinement.csv    scenario, design, cell_type, metric, value, finer steps, coarser voxels: with --refine
+  benchmark.json    speed of the backends at hand and their agreement: with --benchmark
   samples.csv       sample, scenario, design, cell_type, metric, value, unit: with --samples or --placements
 """
 
@@ -21,6 +23,7 @@ from payloadfield.errors import RunError
 from payloadfield.store.files import write_atomically
 
 COMPARISON, METRICS, RANKS, SAMPLES = "comparison.json", "metrics.csv", "ranks.csv", "samples.csv"
+REFINEMENT, BENCHMARK = "refinement.csv", "benchmark.json"
 LAYOUT_VERSION = 1
 
 
@@ -43,6 +46,11 @@ def read_comparison(folder: str | Path) -> dict[str, Any]:
     if not isinstance(facts, dict) or facts.get("layout_version") != LAYOUT_VERSION:
         raise RunError(f"{path}: not a comparison of layout {LAYOUT_VERSION}; use the release that wrote it")
     return facts
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a JSON file says; nothing where there is none."""
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
 
 
 def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from payloadfield.compare.places import antigen_positive, distance_to_sides
 from payloadfield.report.style import colour_of_types, make_figure, readable, shown
 from payloadfield.store.reader import Run
 
-_POSITIVE_SHARE = 0.1  # a type is antigen-positive with at least this share of the receptors of the richest type
 _BINS = 8
-_RECEPTORS = "receptors"
 
 
 def draw_distances(run: Run, exposure: str) -> Figure:
@@ -33,16 +31,6 @@ def draw_distances(run: Run, exposure: str) -> Figure:
     return figure
 
 
-def antigen_positive_types(run: Run) -> list[str]:
-    """Cell types whose median receptor number is at least a tenth of the richest type's."""
-    if _RECEPTORS not in run.cells:
-        return []
-    types, receptors = run.cells["type"], run.cells[_RECEPTORS]
-    medians = {str(name): float(np.median(receptors[types == name])) for name in dict.fromkeys(types.tolist())}
-    richest = max(medians.values(), default=0.0)
-    return [name for name, median in medians.items() if richest > 0 and median >= _POSITIVE_SHARE * richest]
-
-
 def distance_to_nearest(run: Run, chosen: np.ndarray) -> np.ndarray:
     """Distance of every cell to the nearest other cell of those chosen (n_cell,) [um], across periodic sides."""
     from scipy.spatial import cKDTree
@@ -60,7 +48,7 @@ def _distances(run: Run) -> dict[str, np.ndarray]:
     to_surface = run.cells["surface_distance_um"]
     if np.isfinite(to_surface).any():
         found["distance to the surface [µm]"] = to_surface
-    positive = antigen_positive_types(run)
+    positive = antigen_positive(run.cells)
     if positive:
         chosen = np.isin(run.cells["type"], positive)
         found[f"distance to the nearest antigen-positive cell [µm]\n({', '.join(positive)})"] = distance_to_nearest(
@@ -68,18 +56,10 @@ def _distances(run: Run) -> dict[str, np.ndarray]:
         )
     sides = run.manifest["bath_sides"]
     if sides:
-        found[f"distance to the bath [µm]\n({', '.join(sides).replace('_', ' ')})"] = distance_to_sides(run, sides)
+        found[f"distance to the bath [µm]\n({', '.join(sides).replace('_', ' ')})"] = distance_to_sides(
+            run.cells, sides, run.frame.shape, run.frame.spacing
+        )
     return found or {"height above the floor [µm]": run.cells["z_um"]}
-
-
-def distance_to_sides(run: Run, sides: Sequence[str]) -> np.ndarray:
-    """Distance of every cell to the nearest of some sides of the grid, such as "z_high" (n_cell,) [um]."""
-    size = dict(zip("zyx", (count * run.frame.spacing for count in run.frame.shape), strict=True))
-    each = []
-    for axis, _, end in (side.partition("_") for side in sides):
-        place = run.cells[f"{axis}_um"]
-        each.append(size[axis] - place if end == "high" else place)
-    return np.min(each, axis=0)
 
 
 def _draw_panel(axes: Any, run: Run, distance: np.ndarray, values: np.ndarray) -> None:
