@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := demo/t-dxd-scaffold
 PYTEST_ARGS ?=
+MINUTES ?= 60
 # What to install besides the package; nvrtc lets the tests compile the CUDA kernels for every architecture without a GPU.
 EXTRAS ?= test,dev
 
@@ -14,13 +15,14 @@ EXTRAS ?= test,dev
 export OMP_WAIT_POLICY ?= PASSIVE
 export MPLBACKEND ?= Agg
 
-.PHONY: help demo test validate lint format bench clean
+.PHONY: help demo test validate fuzz lint format bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo      run the T-DXd study on a printed scaffold; leaves a picture and a summary in $(DEMO)"
 	@echo "make test      run the tests"
 	@echo "make validate  run the long comparisons with independent solutions and with the literature"
+	@echo "make fuzz      fuzz the readers of files (MINUTES=60); inputs of findings are left in .fuzz"
 	@echo "make lint      ruff and mypy"
 	@echo "make bench     measure speed; writes benchmarks/results/DATE-*.json (needs a quiet machine; FIGURES='main lod' for some)"
 	@echo "make clean     remove the environment, caches and demo output"
@@ -62,6 +64,12 @@ test: $(STAMP)
 
 validate: $(STAMP)
 	$(BIN)/python -m pytest -m validate $(PYTEST_ARGS)
+
+# atheris is optional: where its wheel does not install, all the time goes to blind mutations.
+fuzz: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fuzz]' \
+	    || echo "make: atheris did not install; fuzzing without its guidance" >&2
+	nice $(BIN)/python -m tests.fuzz.run $(MINUTES) .fuzz
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -24,16 +24,16 @@ def _volume() -> np.ndarray:
 def _tiff(folder: Path, kind: str) -> None:
     import tifffile
 
-    a = _volume()
-    tifffile.imwrite(folder / "plain.tif", a)
-    tifffile.imwrite(folder / "big.tif", a, bigtiff=True, byteorder=">")
-    tifffile.imwrite(folder / "deflate.tif", a.astype(np.uint8), compression="zlib", predictor=True)
-    tifffile.imwrite(folder / "tiles.tif", a, compression="zlib", tile=(16, 16))
-    tifffile.imwrite(folder / "float.tif", a.astype(np.float32))
+    a, grey = _volume(), {"photometric": "minisblack"}
+    tifffile.imwrite(folder / "plain.tif", a, **grey)
+    tifffile.imwrite(folder / "big.tif", a, bigtiff=True, byteorder=">", **grey)
+    tifffile.imwrite(folder / "deflate.tif", a.astype(np.uint8), compression="zlib", predictor=True, **grey)
+    tifffile.imwrite(folder / "tiles.tif", a, compression="zlib", tile=(16, 16), **grey)
+    tifffile.imwrite(folder / "float.tif", a.astype(np.float32), rowsperstrip=2, **grey)
     scale = {"spacing": 2.0, "unit": "um", "axes": "ZYX"}
     tifffile.imwrite(folder / "imagej.tif", a, imagej=True, resolution=(2, 2), metadata=scale)
-    tifffile.imwrite(folder / "ome.tif", a, ome=True, metadata={"axes": "ZYX", "PhysicalSizeX": 0.5})
-    tifffile.imwrite(folder / "bits.tif", a[:, :, :] > 1, photometric="minisblack")
+    tifffile.imwrite(folder / "ome.tif", a, ome=True, metadata={"axes": "ZYX", "PhysicalSizeX": 0.5}, **grey)
+    tifffile.imwrite(folder / "bits.tif", a > 1, **grey)
 
 
 def _nrrd(folder: Path, kind: str) -> None:

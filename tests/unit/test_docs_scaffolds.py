@@ -1,6 +1,7 @@
 """The page on scaffolds: its examples load, and it names every shape and every key."""
 
 import re
+import runpy
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from payloadfield.study.scaffold_tables import SHAPES, ShapeTable
 
 PAGE = (Path(__file__).parents[2] / "docs" / "scaffolds.md").read_text()
 EXAMPLE_PRINT = Path(__file__).parents[2] / "examples" / "printed_woodpile" / "woodpile.gcode"
+EXAMPLE_STACKS = Path(__file__).parents[2] / "examples" / "imaged_scaffold" / "make_stacks.py"
 AROUND = """
 duration = "1 h"
 [grid]
@@ -32,6 +34,8 @@ def test_examples_on_scaffolds_load(example, tmp_path):
     if 'shape = "gcode"' in example:  # a print of 3.2 mm, looked at more coarsely
         shutil.copy(EXAMPLE_PRINT, tmp_path)
         around = AROUND.replace('"120 um"', '"3.2 mm"').replace('"60 um"', '"1.2 mm"').replace('"5 um"', '"0.1 mm"')
+    if 'shape = "image"' in example:
+        runpy.run_path(str(EXAMPLE_STACKS))["main"](tmp_path)
     path.write_text(around + example)
     assert 0.1 < load_study(path).geometry.open_fraction.mean() < 0.9
 

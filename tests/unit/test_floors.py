@@ -37,6 +37,9 @@ HOMES = {
     "distributed": "compare/sweep",
     "dask_jobqueue": "compare/sweep",
     "trimesh": "geometry/mesh",
+    "tifffile": "geometry/image",
+    "nrrd": "geometry/image",
+    "nibabel": "geometry/image",
     "anndata": "cells",
 }
 FORBIDDEN_MODULES = frozenset({"pickle", "marshal", "shelve", "dill", "cloudpickle"})

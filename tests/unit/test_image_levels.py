@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.images import MATERIALS, PCL, cube, distances, placed, stack_of
+from tests.images import PCL, cube, distances, placed, stack_of
 
 from payloadfield.errors import GeometryError
 from payloadfield.geometry import (
@@ -101,8 +101,8 @@ def test_an_image_can_be_turned_moved_repeated_and_be_part_of_another_shape():
         turned = Rotated(ball, (0.0, 0.0, angle), (60.0, 60.0, 60.0))
         geometry = make_geometry(cube(24, 5.0), [turned], BOTH)
         assert solid_in(geometry) == pytest.approx(alone, rel=1.2e-2)
-        z, y, x = (float(((1 - geometry.open_fraction).sum(axis=other) @ geometry.grid.centres(axis)) * 125 / solid_in(geometry))
-                   for axis, other in enumerate(((1, 2), (0, 2), (0, 1))))  # fmt: skip
+        solid, middles = 1 - geometry.open_fraction, geometry.grid.centres(0)
+        z, y, x = (float(solid.sum(axis=other) @ middles / solid.sum()) for other in ((1, 2), (0, 2), (0, 1)))
         angle_in_plane = np.radians(angle)
         expected = (60, 60 + 15 * np.sin(angle_in_plane), 60 + 15 * np.cos(angle_in_plane))
         assert (z, y, x) == pytest.approx(expected, abs=0.4)
@@ -112,7 +112,7 @@ def test_an_image_can_be_turned_moved_repeated_and_be_part_of_another_shape():
     grid = VoxelGrid((24, 24, 48), 5.0)
     assert solid_in(make_geometry(grid, [twice], BOTH)) == pytest.approx(2 * alone, rel=5e-3)
     half = Difference("PCL", (ball, Box("PCL", (-10.0, -10.0, 75.0), (200.0, 200.0, 200.0))))
-    assert solid_in(make_geometry(cube(24, 5.0), [half], BOTH)) == pytest.approx(alone / 2, rel=5e-3)
+    assert solid_in(make_geometry(cube(24, 5.0), [half], BOTH)) == pytest.approx(alone / 2, rel=2e-2)
 
 
 def test_an_image_ends_where_it_ends():

@@ -141,8 +141,8 @@ def test_shapes_before_an_image_show_through_and_shapes_after_it_act_on_it():
     after = Box("PCL", (-50.0, -50.0, 35.0), (60.0, 60.0, 90.0))
     opened = Box("medium", (-50.0, -50.0, -50.0), (60.0, 60.0, 7.0))
     geometry = make_geometry(VoxelGrid((1, 1, 4), 10.0), [before, image, after, opened], BOTH)
-    # 0 to 10: `before` closes a fifth and the image a half, taken as spread evenly over each other; `opened` opens 7 / 10
-    # of what that leaves. 10 to 20 is `before` alone. 20 to 30: of `before`, 6 / 10, the image opens half again.
+    # 0 to 10: `before` closes a fifth and the image a half, taken as spread evenly over each other; `opened` opens
+    # 7 / 10 of what that leaves. 10 to 20 is `before` alone. 20 to 30: of `before`, 6 / 10, the image opens half again.
     left = 0.5 - 0.5 * 0.2
     expected = [0.7 + 0.3 * left, 0.0, 0.5 + 0.5 * 0.4, 0.5]
     assert geometry.open_fraction[0, 0] == pytest.approx(expected)

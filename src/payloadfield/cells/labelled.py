@@ -3,6 +3,7 @@
 import csv
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +84,7 @@ def types_by_range(ranges: Mapping[str, str], where: str) -> TypeOf:
     Raises CellsError for what is no label or range, and for ranges that overlap.
     """
     spans = sorted((*_span(text, where), name) for text, name in ranges.items())
-    for (first, last, name), (other, _, other_name) in zip(spans, spans[1:], strict=False):
+    for (_, last, name), (other, _, other_name) in pairwise(spans):
         if other <= last:
             raise CellsError(f"{where}: labels from {other} on are {name!r} and {other_name!r}; a label has one type")
     starts = np.array([first for first, _, _ in spans])
@@ -131,8 +132,8 @@ def _rows(path: Path) -> Iterator[tuple[int, int, str]]:
                 label, name = ((row[column] or "").strip() for column in TABLE_COLUMNS)
                 if not label.isdecimal() or not name:
                     raise CellsError(
-                        f"{path}, line {reader.line_num}: got label {label!r} and type {name!r}; a whole number and the "
-                        "name of a cell type are needed"
+                        f"{path}, line {reader.line_num}: got label {label!r} and type {name!r}; a whole number and "
+                        "the name of a cell type are needed"
                     )
                 yield reader.line_num, int(label), name
     except (OSError, UnicodeDecodeError, csv.Error) as error:

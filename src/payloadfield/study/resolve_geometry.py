@@ -139,10 +139,10 @@ def material_names(table: StudyTable, problems: Problems) -> list[tuple[str, str
                 found.setdefault(name, f"{key}.materials.{head}")
             continue
         labels = each.labels if isinstance(each, (ArrayTable, ImageTable)) else None
-        if labels is None:
+        if labels is None and not isinstance(each, ArrayTable):
             found.setdefault(str(each.material), f"{key}.material")
             continue
-        for label, name in labels.items():
+        for label, name in (labels or {}).items():
             if not label.isdecimal():
                 problems.add(f"{key}.labels.{label}", "a label is a whole number of at least 0, in quotes")
             if name != UNTOUCHED:

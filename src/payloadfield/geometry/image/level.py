@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from payloadfield.errors import ResourceError
+from payloadfield.errors import GeometryError, ResourceError
 from payloadfield.geometry.grid import FloatArray, Points, Triple, VoxelGrid
 from payloadfield.geometry.image.place import SLACK, PlacedImage
 from payloadfield.geometry.image.resample import point_weights
@@ -67,6 +67,10 @@ class ImageLevel:
         notes = tuple(self._notes(grid, level))
         box = None if not self.image.may_end else self._box(grid, corners)
         return LevelOnLattice(self.material, grid.spacing, distance, first, box, notes)
+
+    def signed_distance(self, points: Points, period: Triple = NOT_PERIODIC) -> FloatArray:
+        """Not known without a grid: raises GeometryError."""
+        raise GeometryError(f"{self.image.stack.where}: its levels are known on a grid only; use fitted_to(grid) first")
 
     def _lattice_over_image(self, grid: VoxelGrid) -> tuple[FloatArray, tuple[int, ...]]:
         counts = tuple(int(np.ceil(size / grid.spacing)) + 1 for size in self.image.size)
@@ -135,7 +139,8 @@ class LevelOnLattice:
     """Distances at the nodes of a lattice, trilinear in between, large beyond the end of the image.
 
     material: name of the material; spacing: of the lattice [um]
-    distance: (nz, ny, nx) at the nodes, cut at KNOWN voxels [um]; first: the first node, z, y, x, as points of the image [um]
+    distance: (nz, ny, nx) at the nodes, cut at KNOWN voxels [um]
+    first: the first node, z, y, x, as a point of the image [um]
     box: low and high end of the image, infinite where it covers the grid; None where it covers all of it
     notes: sentences on what is legal but perhaps not meant
     """

@@ -183,8 +183,8 @@ def check_numbers(where: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> N
     if n_pixels * BYTES_PER_PIXEL > free:
         need = n_pixels * BYTES_PER_PIXEL
         raise ResourceError(
-            f"{where}: one of its planes has {shape[1]:,} x {shape[2]:,} pixels and needs {need / 1e9:.3g} GB of memory, "
-            f"of which {free / 1e9:.3g} GB are free; crop the image"
+            f"{where}: one of its planes has {shape[1]:,} x {shape[2]:,} pixels and needs {need / 1e9:.3g} GB of "
+            f"memory, of which {free / 1e9:.3g} GB are free; crop the image"
         )
 
 

@@ -48,8 +48,8 @@ def check_chain(path: Path, where: str) -> None:
             for tag, kind, n_values, at in struct.iter_unpack(f"{order}HH{offset_format}{offset_format}", tags):
                 if (n_bytes := _SIZES.get(kind, 0) * n_values) > n_offset and at + n_bytes > length:
                     raise GeometryError(
-                        f"{where}: tag {tag} of page {len(taken) - 1} has {n_bytes:,} bytes from byte {at:,}, but the file "
-                        f"has {length:,}; it was cut off or damaged"
+                        f"{where}: tag {tag} of page {len(taken) - 1} has {n_bytes:,} bytes from byte {at:,}, but the "
+                        f"file has {length:,}; it was cut off or damaged"
                     )
             start = struct.unpack(f"{order}{offset_format}", file.read(n_offset))[0]
     taken.sort()

@@ -217,8 +217,8 @@ class _Total:
         n = z1 - z0
         shapes = {VOXELS: (n, ny, nx), ACROSS_Z: (n + 1, ny, nx), ACROSS_Y: (n, ny + 1, nx), ACROSS_X: (n, ny, nx + 1)}
         self.image = image
-        self.closed = {axes: np.zeros(shape) for axes, shape in shapes.items()}
-        self.kept = {axes: np.zeros(shape) for axes, shape in shapes.items()}
+        self.closed: dict[Axes, FloatArray] = {axes: np.zeros(shape) for axes, shape in shapes.items()}
+        self.kept: dict[Axes, FloatArray] = {axes: np.zeros(shape) for axes, shape in shapes.items()}
         self.volume = {index: np.zeros(shapes[VOXELS]) for index in image.used}
 
     def add(self, plane: Indices, rows: IntArray, weights: FloatArray) -> None:
