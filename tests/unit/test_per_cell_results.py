@@ -1,6 +1,8 @@
 """Peaks, their times and times above thresholds of every cell, against exact curves and across a resume."""
 
 import math
+import re
+import tomllib
 from dataclasses import replace
 
 import numpy as np
@@ -122,6 +124,18 @@ def test_resumed_runs_have_the_same_peaks_bit_for_bit():
     assert {unit for _, unit in whole.peaks().values()} == {"nM", "s"}
 
 
+def test_a_study_without_cells_has_columns_without_rows():
+    study = make_chain()
+    study = replace(study, cells=handmade.no_cells(), initial_states=study.initial_states[:, :0])
+    sim = Simulation(
+        replace(study, cell_parameters=study.cell_parameters[:, :0], duration=10.0, initial_fields=np.ones(1))
+    )
+    sim.run()
+    assert {name: len(values) for name, (values, _) in sim.peaks().items()} == dict.fromkeys(
+        ("second_peak", "second_peak_time", "second_time_above"), 0
+    )
+
+
 # -- what is followed -------------------------------------------------------------------------------------------------
 
 
@@ -158,6 +172,15 @@ def test_results_of_cells_are_in_the_run_directory(tmp_path):
     is_rich = cells["receptors"] > 1e5
     assert np.all((cells["receptor_time_above"] > 0) == is_rich) and is_rich.any() and not is_rich.all()
     assert sim is not None
+
+
+def test_the_example_of_the_page_loads():
+    page = (handmade.MECHANISMS.parents[1] / "docs" / "results.md").read_text()
+    block = next(item for item in re.findall(r"```toml\n(.*?)```", page, re.S) if "[output]" in item)
+    tables = tomllib.loads(SMALL.read_text())
+    study = load_study(tables | {"output": tomllib.loads(block)["output"]})
+    assert study.output.peaks[3:] == ("adc_exposure", "receptor_exposure")
+    assert study.output.thresholds == {"payload_exposure": 10.0, "medium_payload_exposure": 1.0}
 
 
 def test_naming_more_peaks_changes_no_other_number():

@@ -40,13 +40,13 @@ class Peaks:
 
     def start(self, state: State, rates: Rates) -> None:
         """Take the values at a state, where a run begins or the cells have jumped."""
-        if self.names:
+        if self.now.size:
             self.now = rates(state)[self._rows]
             self._raise(self.now, np.full_like(self.now, state.time))
 
     def follow(self, old: State, new: State, rates: Rates) -> None:
         """Take in one step; rates: gives the rates of change of every slot of every cell at a state."""
-        if not self.names:
+        if not self.now.size:
             return
         dt, first, last = new.time - old.time, self.now, rates(new)[self._rows]
         mean = (new.states[self._rows] - old.states[self._rows]) / dt
