@@ -74,13 +74,14 @@ def test_names_and_units_of_the_modules_are_those_of_their_files():
     on = {row["module"]: True for row in rows("modules")}
     adc = load_mechanism("adc", on | {"protein_binding": "explicit", "extracellular_cleavage": "saturated"})
     found = {item.name: (item.unit, item.source, ("parameters",)) for item in adc.parameters}
-    found |= {item.name: (item.unit, None, ("states", "exposures")) for item in adc.states}
+    slots = ("states", "exposures", "fates", "transitions")
+    found |= {item.name: (item.unit, None, slots) for item in adc.states}
     found |= {name: ("nM", None, ("fields",)) for name in adc.field_names}
     for row in rows("modules"):
-        name = row["name in the mechanism"]
-        unit, source, places = found[name]
-        assert dimension(unit) == dimension(row["unit"]) and (source or "-") == row["source (study key)"], name
-        assert row["module"] in [adc.origin.get((place, name)) for place in places], name
+        for name in row["name in the mechanism"].split("`, `"):
+            unit, source, places = found[name]
+            assert dimension(unit) == dimension(row["unit"]) and (source or "-") == row["source (study key)"], name
+            assert row["module"] in [adc.origin.get((place, name)) for place in places], name
 
 
 @pytest.fixture(scope="module")
