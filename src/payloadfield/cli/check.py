@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from payloadfield.cli.output import json_option
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from payloadfield.store.drivers import Driver
     from payloadfield.study import Study
 
 
@@ -24,17 +26,30 @@ if TYPE_CHECKING:
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a value of the study; repeatable."
 )
+@click.option(
+    "--sensitivity", is_flag=True, help="Move each assumed number over its range and show what it does to exposures."
+)
 @json_option
-def check(study: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+def check(study: Path, overrides: tuple[str, ...], sensitivity: bool, as_json: bool) -> None:
     """Check STUDY without running it: every value with its source, the geometry, the cost, and warnings."""
     from payloadfield.cli.output import print_json
     from payloadfield.study import load_study
 
     found = load_study(study, overrides)
+    drivers = _find_drivers(found) if sensitivity else None
     if as_json:
-        print_json(describe_study(found))
-    else:
-        _print(found)
+        more = {"drivers": [asdict(each) for each in drivers]} if drivers is not None else {}
+        print_json(describe_study(found) | more)
+        return
+    _print(found)
+    if drivers is not None:
+        _print_drivers(drivers)
+
+
+def _find_drivers(study: Study) -> list[Driver]:
+    from payloadfield.store.drivers import find_drivers  # which brings the solver
+
+    return find_drivers(study)
 
 
 def describe_study(study: Study) -> dict[str, Any]:
@@ -61,7 +76,8 @@ def describe_study(study: Study) -> dict[str, Any]:
 def _event(study: Study, event: Any) -> dict[str, Any]:
     names = [field.name for field in study.mechanism.fields]
     dose = {names[index]: concentration for index, concentration in event.dose.items()}
-    return {"at_s": event.time, "dose_nM": dose, "wash": event.wash}
+    curve = [names[index] for index in event.curve]
+    return {"at_s": event.time, "dose_nM": dose, "wash": event.wash, "curve": curve}
 
 
 def _describe_geometry(study: Study) -> dict[str, Any]:
@@ -132,6 +148,7 @@ def _spell_event(event: dict[str, Any]) -> str:
 
     wash = [f"{event['wash']:.0%} of the bath replaced"] if event["wash"] else []
     doses = [f"{name} in the bath set to {number(value)} nM" for name, value in event["dose_nM"].items()]
+    doses += [f"{name} in the bath follows a curve" for name in event["curve"]]
     return f"  at {duration(event['at_s'])}: {', '.join([*wash, *doses])}"
 
 
@@ -173,3 +190,21 @@ def _source_table(study: Study) -> Table:
         (item.key, number(item.value, 6), item.unit, item.grade, item.origin, item.citation) for item in study.sources
     ]
     return make_table("Values", ("key", "value", "unit", "grade", "from", "source"), rows, right=(1,), whole=(0,))
+
+
+def _print_drivers(drivers: Sequence[Driver]) -> None:
+    from payloadfield.cli.output import make_console, make_table, number
+
+    rows = [
+        (
+            each.key,
+            number(each.value),
+            f"{number(each.low)} to {number(each.high)}",
+            each.unit,
+            f"{each.result} of {each.cell_type}" if each.moved is not None else "could not be solved",
+            f"{100 * each.change:+.1f}%" if each.moved is not None else "",
+        )
+        for each in drivers
+    ]
+    columns = ("assumed", "value", "moved over", "unit", "changes most", "by")
+    make_console().print(make_table("What assumed numbers do, in the study in small", columns, rows, right=(1, 5)))

@@ -104,6 +104,7 @@ def go(
     from payloadfield.cli.output import in_shell
     from payloadfield.cli.progress import ProgressLine
     from payloadfield.errors import PayloadfieldError
+    from payloadfield.store.drivers import keep_drivers
     from payloadfield.store.interrupt import listening
     from payloadfield.store.reader import open_run
     from payloadfield.store.runner import execute
@@ -116,6 +117,8 @@ def go(
             if str(writer.directory) in str(error):
                 raise
             raise type(error)(f"{writer.directory}: {error}") from error
+    if state == "finished" and sim.study.output.sensitivity:
+        keep_drivers(writer.directory, sim.study)
     print_end(open_run(writer.directory), as_json=as_json)
     if state == "interrupted":
         click.echo(f"To go on: payloadfield resume {in_shell(writer.directory)}", err=True)

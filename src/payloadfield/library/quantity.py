@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from payloadfield.errors import LibraryError
 
@@ -60,6 +60,10 @@ class Quantity:
     def text(self) -> str:
         """Value and unit, such as "60.9 um^2/s"; reads back as the same number."""
         return f"{self.value!r} {self.unit}" if self.unit not in ("1", "-", "") else repr(self.value)
+
+    def at(self, value: float) -> Quantity:
+        """The same with another value, and no range."""
+        return replace(self, value=value, low=None, high=None)
 
     @property
     def flags(self) -> str:

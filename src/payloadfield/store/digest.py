@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 FREE = frozenset(
     {
         *("title", "variant", "sources", "effective", "warnings", "geometry.warnings"),
-        *("solver.backend", "solver.max_steps", "output.checkpoint_every"),
+        *("solver.backend", "solver.max_steps", "output.checkpoint_every", "output.sensitivity"),
     }
 )
 

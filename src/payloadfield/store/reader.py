@@ -167,6 +167,12 @@ class Run:
         """Where every value of the study comes from: key, value, unit, grade, citation, origin."""
         return json.loads((self.directory / layout.SOURCES).read_text(encoding="utf-8"))
 
+    @cached_property
+    def drivers(self) -> list[Mapping[str, Any]]:
+        """Assumed numbers and what they do to results, the one that does most first; empty if not found out."""
+        path = self.directory / layout.DRIVERS
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+
     def size(self) -> int:
         """Bytes on disk."""
         return sum(path.stat().st_size for path in self.directory.rglob("*") if path.is_file())

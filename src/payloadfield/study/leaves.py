@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from payloadfield.errors import LibraryError, UnitsError
@@ -26,6 +26,10 @@ class Leaf:
     def value_in(self, unit: str, where: str) -> float:
         """The number in a unit.  Raises UnitsError for another dimension."""
         return parse_quantity(self.quantity.text, unit, where)
+
+    def limit_in(self, limit: float | None, unit: str, where: str) -> float | None:
+        """An end of the range in a unit; None where there is none."""
+        return None if limit is None else replace(self, quantity=self.quantity.at(limit)).value_in(unit, where)
 
     def as_table(self) -> dict[str, Any]:
         """The table that reads back as this leaf."""

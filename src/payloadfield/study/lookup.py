@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from payloadfield.errors import UnitsError
@@ -77,7 +77,7 @@ class Lookup:
             return 1.0
         leaf = cell_type.leaves[name]
         value = leaf.value_in("1", cell_type.key(name))
-        self.note_source(cell_type.key(name), leaf, value, "1")
+        self.note_source(cell_type.key(name), leaf, value, "1", parameter=parameter.name)
         return value
 
     def _find(self, parameter: Parameter, cell_type: Merged | None) -> tuple[str, Leaf | None]:
@@ -150,15 +150,25 @@ class Lookup:
             problems.add(key, f"got {leaf.quantity.text!r}; more than {largest:g}{unit} is refused: check the unit")
         if leaf.quantity.citation != free_payload.CITATION:
             grade = SCALE if parameter.name in self.scales else None
-            self.note_source(key, leaf, value, parameter.unit, grade=grade)
+            self.note_source(key, leaf, value, parameter.unit, grade=grade, parameter=parameter.name)
         return value
 
-    def note_source(self, key: str, leaf: Leaf, value: float, unit: str, *, grade: str | None = None) -> None:
-        """Keep where a number comes from."""
+    def note_source(
+        self, key: str, leaf: Leaf, value: float, unit: str, *, grade: str | None = None, parameter: str = ""
+    ) -> None:
+        """Keep where a number comes from; `parameter` reads it."""
         quantity = leaf.quantity
-        source = Source(key, value, unit, grade or quantity.standing, quantity.citation, leaf.origin, quantity.note)
-        if source not in self.sources:
-            self.sources.append(source)
+        low, high = (leaf.limit_in(limit, unit, key) for limit in (quantity.low, quantity.high))
+        known = Source(
+            key, value, unit, grade or quantity.standing, quantity.citation, leaf.origin, quantity.note, low, high
+        )
+        same = [n for n, each in enumerate(self.sources) if replace(each, parameters=()) == known]
+        readers = self.sources[same[0]].parameters if same else ()
+        read = (*readers, parameter) if parameter and parameter not in readers else readers
+        if same:
+            self.sources[same[0]] = replace(known, parameters=read)
+        else:
+            self.sources.append(replace(known, parameters=read))
 
     def _missing(self, parameter: Parameter) -> str:
         wanted = f"no value for the mechanism's parameter {parameter.name!r} [{parameter.unit}]"

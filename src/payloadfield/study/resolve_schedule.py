@@ -238,6 +238,7 @@ def resolve_output(table: OutputTable, duration: float, mechanism: Mechanism, pr
         checkpoint_every=table.checkpoint_every,
         peaks=peaks,
         thresholds=thresholds,
+        sensitivity=table.sensitivity,
     )
 
 

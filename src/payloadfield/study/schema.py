@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictInt, StrictStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBool, StrictInt, StrictStr
 
 from payloadfield.errors import NO_GPU
 from payloadfield.study.cells_table import CellsTable, GradientTable, LabelsTable
@@ -137,6 +137,7 @@ class OutputTable(Table):
     cells: list[StrictStr] | None = None
     peaks: list[StrictStr] | None = None
     thresholds: dict[str, Any] = {}
+    sensitivity: StrictBool = True
     checkpoint_every: Duration = 600.0
 
 

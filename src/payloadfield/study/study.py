@@ -27,6 +27,7 @@ class Source:
     grade: as in the library, with "(recalled, not re-read)" where that is so; "scale" for what only sets the
     error norm; "setting" for a choice of the study.  origin: "library", "study", "--set", "design",
     "mechanism" or "default".
+    low, high: range in `unit`, None where none is given.  parameters: of the mechanism that read it.
     """
 
     key: str
@@ -36,6 +37,9 @@ class Source:
     citation: str
     origin: str
     note: str
+    low: float | None = None
+    high: float | None = None
+    parameters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,7 @@ class OutputSettings:
     checkpoint_every: wall time between checkpoints [s].
     peaks: exposures whose peaks are followed, as names of slots.  thresholds: by exposure, in its unit per second: how
     long it is exceeded is followed.
+    sensitivity: whether a run ends by finding out which assumed numbers drive its results.
     """
 
     times: tuple[float, ...]
@@ -100,6 +105,7 @@ class OutputSettings:
     checkpoint_every: float = 600.0
     peaks: tuple[str, ...] = ()
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    sensitivity: bool = True
 
 
 @dataclass(frozen=True, eq=False)
