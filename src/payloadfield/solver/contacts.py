@@ -20,6 +20,7 @@ from payloadfield.backends.base import Backend
 from payloadfield.backends.plan import ContactTable, Plan
 from payloadfield.cells import Cells, touching_pairs
 from payloadfield.mechanism import evaluate
+from payloadfield.mechanism.nodes import Expr
 from payloadfield.solver.tableau import ERROR_ORDER
 from payloadfield.units import AVOGADRO_NM_UM3
 
@@ -30,14 +31,16 @@ _Floats = NDArray[np.float64]
 
 
 def make_contact_tables(study: Any) -> tuple[ContactTable, ...]:
-    """Cells that touch each other, for each contact of the mechanism."""
+    """Cells that touch each other, for each contact of the mechanism; those alike share one table."""
     mechanism = study.mechanism
     values = {"N_A": AVOGADRO_NM_UM3, **dict(zip(mechanism.study_parameters, study.parameters, strict=True))}
     of_cell = {**values, **dict(zip(mechanism.cell_parameters, study.cell_parameters, strict=True))}
-    return tuple(
-        make_contact_table(study.cells, float(evaluate(item.reach, values)), evaluate(item.strength, of_cell))
-        for item in mechanism.contacts
-    )
+    tables: dict[tuple[Expr, Expr], ContactTable] = {}
+    for item in mechanism.contacts:
+        if (item.reach, item.strength) not in tables:
+            reach, strength = float(evaluate(item.reach, values)), evaluate(item.strength, of_cell)
+            tables[item.reach, item.strength] = make_contact_table(study.cells, reach, strength)
+    return tuple(tables[item.reach, item.strength] for item in mechanism.contacts)
 
 
 def make_contact_table(cells: Cells, reach: float, strength: _Floats | float) -> ContactTable:
