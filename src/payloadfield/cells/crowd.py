@@ -112,8 +112,8 @@ def throw_darts(
 
     Random sequential addition (Widom 1966): every round draws voxels in proportion to their likelihood and a spot in
     each, and keeps them in order. Fewer cells come back where hardly any spot is left.
-    draw: positions (n, 3) in voxels (n,); room: cells that each candidate still takes, or None for any number
-    h: edge of a voxel [um]
+    draw: positions (n, 3) in the candidates with these numbers (n,)
+    room: cells that each candidate still takes, or None for any number; h: edge of a voxel [um]
     """
     total = np.cumsum(candidates.likelihood)
     same, most = crowd.alone(), _first_round(len(total), spacing.own / h)
@@ -124,11 +124,15 @@ def throw_darts(
     while n_kept < n_cells and hit >= FULL:
         wanted = max(1.2 * (n_cells - n_kept) / hit, MANY if hit < FEW else FEWEST)
         n_darts, most = int(min(wanted, most)), min(MORE * most, MOST)
-        number = np.minimum(np.searchsorted(total, rng.random(n_darts) * total[-1], side="right"), len(total) - 1)
-        position = draw(candidates.voxel[number])
+        # In the order of the grid, where what is near in space is near in memory; then in random order.
+        place = np.sort(rng.random(n_darts)) * total[-1]
+        number = np.minimum(np.searchsorted(total, place, side="right"), len(total) - 1)
+        position = draw(number)
         good = np.flatnonzero(crowd.is_free(position, spacing.shared))
         if spacing.own > 0:
             good = good[same.is_free(position[good], 0.0)]
+        good = rng.permutation(good)
+        if spacing.own > 0:
             good = good[same.first_come(position[good], spacing.own)]
         if left is not None:
             good = good[_rank(number[good]) < left[number[good]]]

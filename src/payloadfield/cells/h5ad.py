@@ -43,6 +43,15 @@ def import_anndata() -> Any:
         return None
 
 
+def _registry_error() -> type[BaseException]:
+    """What AnnData raises for an element of unknown kind; it is no public name of every version."""
+    try:
+        error: type[BaseException] = importlib.import_module("anndata._io.specs.registry").IORegistryError
+    except (ImportError, AttributeError):
+        return OSError
+    return error
+
+
 def read_cells_h5ad(path: str | Path, where: H5adColumns, only_type: str | None = None) -> dict[str, ListedCells]:
     """Cells by type from an AnnData file; its matrix X is not read.
 
@@ -62,7 +71,7 @@ def read_cells_h5ad(path: str | Path, where: H5adColumns, only_type: str | None 
         data = anndata.read_h5ad(path, backed="r")
         obs, spatial = data.obs, np.asarray(data.obsm[SPATIAL]) if SPATIAL in data.obsm else None
         data.file.close()
-    except _UNREADABLE as error:
+    except (*_UNREADABLE, _registry_error()) as error:
         raise CellsError(
             f"{path}: cannot be read as AnnData ({str(error).splitlines()[0] if str(error) else error!r})"
         ) from None

@@ -15,7 +15,7 @@ IntArray = npt.NDArray[np.int64]
 # Cells of a monolayer keep this share of the distance that they would have on a hexagonal lattice of their density.
 # Discs of that diameter cover 0.38 of a plane, and random addition goes on to 0.547 (Feder 1980).
 EVENNESS = 0.65
-# Spots drawn on the wall of a cut voxel, of which the first inside the voxel is kept.
+# Spots drawn on the plane of a cut voxel, until one is inside the voxel.
 TRIALS = 24
 # How far inside its voxel a cell on a face lies, in voxels.
 INSIDE = 1e-6
@@ -31,57 +31,73 @@ def own_distance(request: CellRequest, n_cells: int, area: float) -> float:
     return max(request.minimum_distance, EVENNESS * math.sqrt(2 / math.sqrt(3) * area / n_cells))
 
 
-def draw_on_surface(rng: np.random.Generator, geometry: Geometry, voxel: IntArray) -> FloatArray:
-    """Spots on the walls inside voxels, and on their faces towards solid or gel: (n, 3) z, y, x [um].
+class SurfaceSpots:
+    """Spots on the walls inside voxels, and on the faces of uncut ones towards solid or gel."""
 
-    voxel: (n,) flat index
+    def __init__(self, geometry: Geometry, voxel: IntArray) -> None:
+        """voxel: (n,) flat index of those in which spots will be drawn."""
+        self._geometry, self._voxel = geometry, voxel
+        at = np.unravel_index(voxel, geometry.grid.shape)
+        self._centre = (np.stack(at, axis=-1) + 0.5) * geometry.grid.spacing
+        self._is_cut = geometry.open_fraction[at] < 1
+        self._normal, self._depth = _planes(geometry, voxel, self._is_cut)
+        shares = [np.stack(pair, axis=-1) for pair in _closed_or_gel(geometry, voxel)]
+        self._faces = np.cumsum(np.concatenate(shares, axis=1), axis=1)
+
+    def draw(self, rng: np.random.Generator, number: IntArray) -> FloatArray:
+        """A spot in each of the voxels with these numbers (n,): (n, 3) z, y, x [um]."""
+        spot = np.empty((len(number), 3))
+        cut = self._is_cut[number]
+        spot[cut] = _on_planes(rng, self._normal[number[cut]], self._depth[number[cut]])
+        spot[~cut] = _on_faces(rng, self._faces[number[~cut]])
+        position = self._centre[number] + spot * self._geometry.grid.spacing
+        lost = np.flatnonzero(np.isnan(spot[:, 0]))  # neither wall nor face
+        position[lost] = draw_positions(rng, self._geometry, self._voxel[number[lost]])
+        return position
+
+
+def _planes(geometry: Geometry, voxel: IntArray, is_cut: npt.NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
+    """Unit normals towards the open side, and distances from the centre in voxels, of the planes that apertures and
+    open fractions describe; NaN in voxels without one.
     """
-    position = draw_positions(rng, geometry, voxel)  # where a voxel has neither
-    z, y, x = at = np.unravel_index(voxel, geometry.grid.shape)
-    centre = (np.stack(at, axis=-1) + 0.5) * geometry.grid.spacing
-    cut = geometry.open_fraction[z, y, x] < 1
-    spot = np.empty_like(position)
-    spot[cut] = _on_walls(rng, geometry, voxel[cut])
-    spot[~cut] = _on_faces(rng, geometry, voxel[~cut])
-    found = np.isfinite(spot[:, 0])
-    position[found] = centre[found] + spot[found] * geometry.grid.spacing
-    return position
+    normal, depth = np.full((len(voxel), 3), np.nan), np.full(len(voxel), np.nan)
+    slope = np.stack([high - low for low, high in _apertures(geometry, voxel[is_cut])], axis=-1)
+    length = np.linalg.norm(slope, axis=1)
+    length[length == 0] = np.nan
+    offset = plane_offset(slope, geometry.open_fraction.reshape(-1)[voxel[is_cut]])
+    normal[is_cut], depth[is_cut] = slope / length[:, None], offset / length
+    return normal, depth
 
 
-def _on_walls(rng: np.random.Generator, geometry: Geometry, voxel: IntArray) -> FloatArray:
-    """Spots on the planes that apertures and open fractions describe, from the voxel's centre in voxels; or NaN."""
-    z, y, x = np.unravel_index(voxel, geometry.grid.shape)
-    normal = np.stack([low_high[1] - low_high[0] for low_high in _apertures(geometry, voxel)], axis=-1)
-    length = np.linalg.norm(normal, axis=1)
-    usable = length > 0
-    offset = plane_offset(normal, geometry.open_fraction[z, y, x])
-    n = normal / np.where(usable, length, 1)[:, None]
-    depth = np.where(usable, offset / np.where(usable, length, 1), 0)
-    first = np.cross(n, np.eye(3)[np.argmin(np.abs(n), axis=1)])
-    first /= np.maximum(np.linalg.norm(first, axis=1), 1e-300)[:, None]
-    second = np.cross(n, first)
-    # Evenly over the disc in which the plane cuts the ball around the voxel.
-    reach = np.sqrt(np.maximum(0.75 - depth**2, 0))[:, None] * np.sqrt(rng.random((len(voxel), TRIALS)))
-    angle = 2 * math.pi * rng.random((len(voxel), TRIALS))
-    spots = (depth[:, None] * n)[:, None, :] + (
-        (reach * np.cos(angle))[..., None] * first[:, None, :] + (reach * np.sin(angle))[..., None] * second[:, None, :]
-    )
-    outside = np.maximum(np.abs(spots).max(axis=2) - (0.5 - INSIDE), 0)
-    # The first spot inside, or the one closest to it.
-    chosen = spots[np.arange(len(voxel)), np.argmin(outside, axis=1)]
-    chosen = np.clip(chosen, INSIDE - 0.5, 0.5 - INSIDE)
-    chosen[~usable] = np.nan
-    return chosen
+def _on_planes(rng: np.random.Generator, normal: FloatArray, depth: FloatArray) -> FloatArray:
+    """Spots where planes cut the unit cube around 0, evenly: (n, 3)."""
+    first = np.cross(normal, np.eye(3)[np.argmin(np.abs(normal), axis=1)])
+    first /= np.linalg.norm(first, axis=1)[:, None]
+    second = np.cross(normal, first)
+    foot, reach = depth[:, None] * normal, np.sqrt(np.maximum(0.75 - depth**2, 0))
+    chosen, miss = np.full_like(normal, np.nan), np.full(len(normal), np.inf)
+    left = np.flatnonzero(np.isfinite(depth))
+    for _ in range(TRIALS):
+        # Evenly over the disc in which the plane cuts the ball around the cube; the spot inside, or the closest to it.
+        radius, angle = reach[left] * np.sqrt(rng.random(len(left))), 2 * math.pi * rng.random(len(left))
+        along, across = (radius * np.cos(angle))[:, None], (radius * np.sin(angle))[:, None]
+        spot = foot[left] + along * first[left] + across * second[left]
+        outside = np.maximum(np.abs(spot).max(axis=1) - (0.5 - INSIDE), 0)
+        better = outside < miss[left]
+        chosen[left[better]], miss[left[better]] = spot[better], outside[better]
+        left = left[miss[left] > 0]
+    return np.clip(chosen, INSIDE - 0.5, 0.5 - INSIDE)
 
 
-def _on_faces(rng: np.random.Generator, geometry: Geometry, voxel: IntArray) -> FloatArray:
-    """Spots on the faces of uncut voxels towards solid or gel, from the voxel's centre in voxels; or NaN."""
-    share = np.concatenate([np.stack(pair, axis=-1) for pair in _closed_or_gel(geometry, voxel)], axis=1)
-    total = np.cumsum(share, axis=1)
-    number = (rng.random(len(voxel))[:, None] * total[:, -1:] >= total).sum(axis=1)
-    spot = (rng.random((len(voxel), 3)) - 0.5) * (1 - 2 * INSIDE)
+def _on_faces(rng: np.random.Generator, total: FloatArray) -> FloatArray:
+    """Spots on faces of the unit cube around 0: (n, 3), NaN without a face.
+
+    total: (n, 6) running sum of the shares of its faces
+    """
+    number = (rng.random(len(total))[:, None] * total[:, -1:] >= total).sum(axis=1)
+    spot = (rng.random((len(total), 3)) - 0.5) * (1 - 2 * INSIDE)
     axis, is_high = np.divmod(np.minimum(number, 5), 2)
-    spot[np.arange(len(voxel)), axis] = np.where(is_high == 1, 0.5 - INSIDE, INSIDE - 0.5)
+    spot[np.arange(len(total)), axis] = np.where(is_high == 1, 0.5 - INSIDE, INSIDE - 0.5)
     spot[total[:, -1] <= 0] = np.nan
     return spot
 

@@ -11,7 +11,7 @@ from payloadfield.cells.crowd import Crowd, Spacing, throw_darts
 from payloadfield.cells.draw import draw_positions, draw_voxels
 from payloadfield.cells.footprint import make_footprints
 from payloadfield.cells.listed import ListedCells
-from payloadfield.cells.monolayer import draw_on_surface, own_distance
+from payloadfield.cells.monolayer import SurfaceSpots, own_distance
 from payloadfield.cells.pattern import draw_types
 from payloadfield.cells.places import Candidates, find_candidates
 from payloadfield.cells.request import CellRequest
@@ -121,8 +121,14 @@ def _spread(
     spacing: Spacing,
 ) -> tuple[IntArray, FloatArray]:
     """Voxels and positions that follow a gradient, or keep a distance."""
-    draw = draw_on_surface if request.chosen_place == "surface" else draw_positions
-    spots = random_stream(ground.seed, number, "position")
+    geometry, stream = ground.geometry, random_stream(ground.seed, number, "position")
+    on_surface = SurfaceSpots(geometry, candidates.voxel) if request.chosen_place == "surface" else None
+
+    def draw(spots: IntArray) -> FloatArray:
+        if on_surface is not None:
+            return on_surface.draw(stream, spots)
+        return draw_positions(stream, geometry, candidates.voxel[spots])
+
     room = None
     if spacing.own == 0:
         room = np.maximum(candidates.capacity - ground.n_present[candidates.voxel], 0)
@@ -132,11 +138,11 @@ def _spread(
             random_stream(ground.seed, number, "voxel"),
             n_cells,
             candidates,
-            lambda voxel: draw(spots, ground.geometry, voxel),
+            draw,
             crowd,
             spacing,
             room,
-            ground.geometry.grid.spacing,
+            geometry.grid.spacing,
         )
     if len(found[0]) < n_cells:
         apart = max(spacing.own, crowd.longest)

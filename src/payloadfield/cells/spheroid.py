@@ -20,10 +20,10 @@ IntArray = npt.NDArray[np.int64]
 # ever more effort (Scott and Kilgour 1969). Where cells fill more, because they are soft, they keep the distance of
 # spheres that fill this much.
 RANDOM_FILLING = 0.55
-# Rounds in which spheres push each other apart, and after how many of them their neighbours are looked up anew.
-ROUNDS, REFRESH = 80, 8
+# Rounds in which spheres push each other apart; before each group of them their neighbours are looked up anew.
+ROUNDS = (4, 8, 12, 24, 32)
 # How far neighbours are looked for, in diameters.
-SKIN = 1.25
+SKIN = 1.2
 # Scatter of the first positions, in distances of neighbours: enough that nothing of their lattice is left.
 SCATTER = 0.3
 
@@ -123,7 +123,7 @@ def pack_ball(rng: np.random.Generator, n_cells: int, ball: float) -> FloatArray
     base = np.array([(0, 0, 0), (0, 0.5, 0.5), (0.5, 0, 0.5), (0.5, 0.5, 0)])
     points = (corner[:, None] + base + rng.random(3)).reshape(-1, 3) * edge
     distance = (points**2).sum(axis=1)
-    points = points[np.argpartition(distance, n_cells - 1)[:n_cells]]
+    points = points[np.sort(np.argpartition(distance, n_cells - 1)[:n_cells])]  # neighbours stay near in memory
     points += rng.normal(0, SCATTER * edge / math.sqrt(2), points.shape)
     return _confined(points @ _turn(rng).T, np.full(n_cells, ball))
 
@@ -139,9 +139,9 @@ def relax(position: FloatArray, ball: float, radius: FloatArray, minimum_distanc
     scale = min(1.0, (RANDOM_FILLING / filling) ** (1 / 3)) if filling > 0 else 1.0
     inner = ball - np.minimum(scale * radius, ball)
     position = _confined(position.copy(), inner)
-    for _ in range(ROUNDS // REFRESH):
+    for n_rounds in ROUNDS:
         pairs, apart = _neighbours(position, scale * radius, minimum_distance)
-        for _ in range(REFRESH):
+        for _ in range(n_rounds):
             moved = _pushed(position, pairs, apart)
             if moved is None:
                 break
