@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests import gcode_files
+from tests.running import run
 
 import payloadfield
 from payloadfield.cli.program import run_program
@@ -53,6 +54,20 @@ def test_a_printed_woodpile_agrees_with_the_shape_in_a_study(folder):
         np.testing.assert_allclose(open_fraction(same), exact, atol=1e-9)
     narrower = PRINT | {"width": "volume", "filament_diameter": {"T0": "1.75 mm"}}
     assert open_fraction(narrower).mean() > exact.mean() + 0.01
+
+
+@pytest.mark.validate
+def test_exposure_of_cells_on_a_print_is_that_on_the_shape(folder):
+    wood = {"shape": "woodpile", "material": "PCL", "strand_diameter": "30 um", "strand_spacing": "60 um"}
+    wood |= {"layer_height": "27 um", "flattening": 0.9, "n_layers": 4}
+    cells = [{"type": "SK-BR-3", "count": 6, "place": "surface"}]
+    around = {"grid": {"size": ["60 um", "60 um", "108 um"], "voxel": "6 um"}, "cells": cells}
+    medians = []
+    for row in (wood, PRINT, PRINT | {"nozzle_diameter": "20 um"}):
+        found = run(load_study(study(row, **around)), "numpy")
+        medians.append(np.median(found.exposure("payload_exposure")))
+    assert medians[1] == pytest.approx(medians[0], rel=0.02)
+    assert medians[2] != pytest.approx(medians[0], rel=1e-3)
 
 
 def test_heads_have_materials_and_later_ones_go_over_earlier_ones(folder):

@@ -20,8 +20,8 @@ Words = list[tuple[str, str]]
 
 def split_comment(line: str) -> tuple[str, str]:
     """What a line commands, and its comment after a semicolon; text in parentheses is dropped."""
-    opened = line.find("(")
-    if opened >= 0 and opened < (line.find(";") % (LONGEST_LINE + 1)):
+    opened, semicolon = line.find("("), line.find(";")
+    if opened >= 0 and (semicolon < 0 or opened < semicolon):
         line = _PARENTHESES.sub(" ", line)
         head, opened_again, _ = line.partition("(")
         if opened_again and ";" not in head:  # a bracket without its end takes the rest of the line
