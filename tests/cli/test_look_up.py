@@ -70,6 +70,13 @@ def test_mechanism_show_prints_reactions_and_generated_code(call):
     compile(source, "generated", "exec")
 
 
+def test_mechanism_show_prints_transitions_between_fates(call):
+    facts = as_json(call("mechanism", "show", "adc", "--module", "fate=sampled", "--json"))
+    ways = {item["name"]: (item["from"], item["to"], item["hazard"]) for item in facts["transitions"]}
+    assert facts["fates"] == "sampled" and ways["dying"] == ("damaged", "dead", "1.0 / death_lag")
+    assert "Transitions" not in call("mechanism", "show", "adc").out
+
+
 def test_mechanism_show_takes_a_file(call, tmp_path):
     path = tmp_path / "decay.toml"
     path.write_text(

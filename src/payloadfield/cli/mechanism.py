@@ -150,6 +150,11 @@ def _facts(found: Mechanism) -> dict[str, Any]:
             }
             for item in found.reactions
         ],
+        "fates": "sampled" if found.is_sampled else "expected",
+        "transitions": [
+            {"name": item.name, "from": item.before, "to": item.after, "hazard": str(item.hazard), "doc": item.doc}
+            for item in found.transitions
+        ],
     }
 
 
@@ -169,6 +174,10 @@ def _print(found: Mechanism) -> None:
     columns: tuple[str, ...] = ("scope", "name", "equation", "rate")
     rows = [tuple(item[name] for name in columns) for item in facts["reactions"]]
     console.print(make_table("Reactions", columns, rows))
+    if found.transitions:
+        columns = ("name", "from", "to", "hazard", "doc")
+        rows = [tuple(item[name] for name in columns) for item in facts["transitions"]]
+        console.print(make_table(f"Transitions between fates ({facts['fates']})", columns, rows))
     console.print(make_table("Fields and states", ("name", "kind", "unit", "contains", "what it is"), _species(facts)))
     columns = ("name", "unit", "per", "from", "default", "doc")
     rows = [tuple("" if item[name] is None else item[name] for name in columns) for item in facts["parameters"]]
