@@ -60,7 +60,7 @@ def test_a_value_that_is_not_the_fact_itself_tells_how_it_was_converted():
 
 
 def test_what_is_no_fact_has_a_key_of_its_own_place():
-    """A conjugate has the values of its parts, an entry those of the defaults of its kind; nothing else shares a key."""
+    """A conjugate has values of its parts, an entry those of the defaults of its kind; nothing else shares a key."""
     places = Counter(key for key, found in BY_KEY.items() if key not in FACTS for _ in found)
     shared = {key for key, count in places.items() if count > 1}
     assert all(key.split(".")[0] in KINDS for key in places)

@@ -98,7 +98,9 @@ def _driver(source: Source, small: Reduction, base: _Outcomes) -> Driver:
             continue
         for study in _moved(source, small, end):
             moved = _outcomes(study, small.type_index)
-            for (result, cell_type), value in base.items() if moved is not None else ():
+            if moved is None:
+                continue
+            for (result, cell_type), value in base.items():
                 change = moved.get((result, cell_type), 0.0) / value - 1
                 if best.moved is None or abs(change) > abs(best.change):
                     best = replace(best, moved=end, result=result, cell_type=cell_type, change=float(change))
@@ -156,7 +158,8 @@ def _other_material(source: Source, value: float, study: Study) -> Material | No
         return None
     given |= {each: min(given[each] * value / source.value, 1.0 if attribute == "accessible_fraction" else np.inf)
               for each in reads}  # fmt: skip
-    return replace(material, **{attribute: given})
+    tables = {each: getattr(material, each) for each in ("relative_diffusivity", "accessible_fraction")}
+    return Material(material.name, material.kind, **(tables | {attribute: given}))
 
 
 def _outcomes(study: Study, type_index: NDArray[np.int32]) -> _Outcomes | None:
@@ -167,7 +170,7 @@ def _outcomes(study: Study, type_index: NDArray[np.int32]) -> _Outcomes | None:
         simulation.run()
     except PayloadfieldError:
         return None
-    found = {}
+    found: _Outcomes = {}
     for name in names:
         values = simulation.cell_state(name)
         means = {kind: float(values[type_index == kind].mean()) for kind in np.unique(type_index)}

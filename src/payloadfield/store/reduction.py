@@ -111,7 +111,7 @@ def _cells(study: Study, grid: VoxelGrid, counts: NDArray[np.int64]) -> tuple[Ce
               for m in members]  # fmt: skip
     cells = Cells(
         type_names=full.type_names,
-        type_index=kinds,
+        type_index=np.asarray(kinds, np.int32),
         position=(centre + 0.5) * grid.spacing,
         radius=radius[kinds],
         variation={},

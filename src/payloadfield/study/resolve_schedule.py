@@ -53,7 +53,7 @@ class Dosing:
         of_slots = {merged.name: slot for slot, merged in self.slots.items()}
         if self.agent is None:
             return of_slots
-        parts = {self.agent.labels.get(role): role for role in PARTS if role != "linker"}
+        parts = {self.agent.labels.get(role, ""): role for role in PARTS if role != "linker"}
         whole = {self.agent.name: "payload" if is_free_payload(self.agent) else _CONJUGATE}
         return {name: role for name, role in {**of_slots, **parts, **whole}.items() if name}
 
@@ -169,11 +169,13 @@ def _refuse_short_tables(table: StudyTable, events: Sequence[Event], problems: P
 
 def curve_tables(table: StudyTable, events: Sequence[Event], dosing: Dosing) -> list[dict[str, Any]]:
     """The curves of every event by name, as tables that read back as the same."""
-    return [
-        {name: curve_table(event.curve[index], given) for name, given in row.curve.items()
-         if (index := dosing.field_of(name)[0]) in event.curve}
-        for row, event in zip(table.schedule, events, strict=True)
-    ]  # fmt: skip
+    found = []
+    for row, event in zip(table.schedule, events, strict=True):
+        placed = ((name, dosing.field_of(name)[0]) for name in row.curve)
+        found.append(
+            {n: curve_table(event.curve[k], row.curve[n]) for n, k in placed if k is not None and k in event.curve}
+        )
+    return found
 
 
 def _doses(given: Mapping[str, Any], dosing: Dosing, problems: Problems, key: str) -> dict[int, float]:
