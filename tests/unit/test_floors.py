@@ -31,6 +31,7 @@ HOMES = {
     "click": "cli",
     "rich": "cli",
     "matplotlib": "report",
+    "jinja2": "report/page",
     "pydantic": "study",
     "pint": "units",
     "dask": "compare/sweep",

@@ -22,6 +22,7 @@ VERBS = {
     "export": ("export", "export"),
     "compare": ("compare", "compare"),
     "sweep": ("sweep", "sweep"),
+    "report": ("report", "report"),
     "geometry": ("geometry", "geometry"),
     "library": ("library", "library"),
     "seeds": ("seeds", "seeds"),

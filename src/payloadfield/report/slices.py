@@ -24,7 +24,7 @@ def draw_slices(run: Run, fields: Sequence[str], indices: Sequence[int], axis: s
 
     Without a position the cut goes through the middle, or where most is open if little is open there.
     """
-    layer = _layer(run, axis, position)
+    layer = choose_layer(run, axis, position)
     height, width = _extent(run, axis)
     panel = 2.6
     figure = make_figure(
@@ -34,8 +34,8 @@ def draw_slices(run: Run, fields: Sequence[str], indices: Sequence[int], axis: s
     )
     panels = figure.subplots(len(fields), len(indices), squeeze=False, sharex=True, sharey=True)
     for row, name in enumerate(fields):
-        images = [_cut(run.field(name, index), axis, layer) for index in indices]
-        scale = _scale(images)
+        images = [cut(run.field(name, index), axis, layer) for index in indices]
+        scale = scale_of(images)
         for column, image in enumerate(images):
             picture = _draw_panel(panels[row, column], run, image, axis, scale)
             _shade_solid(panels[row, column], run, axis, layer)
@@ -60,7 +60,7 @@ def choose_outputs(run: Run, times: Sequence[float]) -> list[int]:
     return nearest if len(nearest) <= _COLUMNS else [nearest[0], *nearest[-(_COLUMNS - 1) :]]
 
 
-def _layer(run: Run, axis: str, position: float | None) -> int:
+def choose_layer(run: Run, axis: str, position: float | None) -> int:
     """The layer at a share of the axis, or the middle one if it is open, else the most open one."""
     number = _AXES.index(axis)
     n_layers = run.frame.shape[number]
@@ -72,7 +72,8 @@ def _layer(run: Run, axis: str, position: float | None) -> int:
     return middle if openness[middle] > _ENOUGH_OPEN else int(np.argmax(openness))
 
 
-def _cut(values: np.ndarray, axis: str, layer: int) -> np.ndarray:
+def cut(values: np.ndarray, axis: str, layer: int) -> np.ndarray:
+    """The layer of an array (nz, ny, nx) normal to an axis."""
     return np.take(values, layer, axis=_AXES.index(axis))
 
 
@@ -82,7 +83,7 @@ def _extent(run: Run, axis: str) -> tuple[float, float]:
     return sizes[0], sizes[1]
 
 
-def _scale(images: Sequence[np.ndarray]) -> Normalize:
+def scale_of(images: Sequence[np.ndarray]) -> Normalize:
     """One scale for all times: linear, or logarithmic where the times differ too much to show both."""
     typical = [float(np.nanmax(image)) if np.isfinite(image).any() else 0.0 for image in images]
     largest = max(max(typical), 1e-30)
@@ -101,7 +102,7 @@ def _draw_panel(axes: Any, run: Run, image: np.ndarray, axis: str, scale: Normal
 
 def _shade_solid(axes: Any, run: Run, axis: str, layer: int) -> None:
     """Grey in the share of each voxel that is solid, so that a round strand looks round."""
-    solid = 1.0 - _cut(run.geometry("open_fraction"), axis, layer)
+    solid = 1.0 - cut(run.geometry("open_fraction"), axis, layer)
     height, width = _extent(run, axis)
     grey = np.empty((*solid.shape, 4))
     grey[..., :3], grey[..., 3] = to_rgb(SOLID), np.clip(solid, 0.0, 1.0)
@@ -117,7 +118,7 @@ def _legend(run: Run) -> str:
 
 def _outline_gel(axes: Any, run: Run, axis: str, layer: int) -> None:
     """A white line around the gel: open voxels of another material than the medium."""
-    is_gel = _cut((run.geometry("material") > 0) & (run.geometry("open_fraction") == 1), axis, layer)
+    is_gel = cut((run.geometry("material") > 0) & (run.geometry("open_fraction") == 1), axis, layer)
     if is_gel.any() and not is_gel.all():
         height, width = _extent(run, axis)
         padded = np.pad(is_gel.astype(float), 1, mode="edge")  # so that the line reaches the sides

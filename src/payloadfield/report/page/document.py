@@ -140,7 +140,8 @@ def read_document(paths: Sequence[str | Path]) -> Document:
     comparisons = [folder for folder in folders if (folder / layout.COMPARISON).exists()]
     if comparisons and len(folders) > 1:
         raise RunError(
-            f"report: got a comparison ({comparisons[0]}) among {len(folders)} folders; give one comparison, or runs alone"
+            f"report: got a comparison ({comparisons[0]}) among {len(folders)} folders; give one comparison, or runs "
+            "alone"
         )
     return _of_comparison(folders[0]) if comparisons else _of_runs(folders)
 
