@@ -18,6 +18,8 @@ from payloadfield.mechanism import load_mechanism
 from payloadfield.mechanism.exposures import exposure_to, own_exposures, with_exposures
 from payloadfield.solver import Simulation
 from payloadfield.solver.peaks import share_above
+from payloadfield.store.digest import study_digest
+from payloadfield.store.export import export_run
 from payloadfield.store.reader import open_run
 
 HOUR = 3600.0
@@ -171,7 +173,9 @@ def test_results_of_cells_are_in_the_run_directory(tmp_path):
     assert np.all(cells["payload_peak"] >= mean) and np.all(cells["payload_peak_time"] <= 8 * HOUR)
     is_rich = cells["receptors"] > 1e5
     assert np.all((cells["receptor_time_above"] > 0) == is_rich) and is_rich.any() and not is_rich.all()
-    assert sim is not None
+    header = export_run(run_, "csv", tmp_path / "csv")[0].read_text().splitlines()[0]
+    assert "payload_peak_time" in header and "receptor_time_above" in header
+    assert study_digest(run_.study) == study_digest(sim.study)  # what is followed is in the run's study.toml too
 
 
 def test_the_example_of_the_page_loads():
