@@ -51,7 +51,7 @@ def test_columns_of_obs_a_height_and_another_column_of_types(path):
 @pytest.mark.parametrize(
     ("parts", "where", "message"),
     [
-        ({"spatial": None}, UM, r'no obsm\["spatial"\]; say under columns which columns .* are x, y and z; there are: type'),
+        ({"spatial": None}, UM, r'no obsm\["spatial"\]; say under columns which .* are x, y and z; there are: type'),
         ({"spatial": np.ones((3, 2))}, UM, r"holds an array of shape \(3, 2\).*or x and y with the key height"),
         ({}, H5adColumns(1.0, height=5.0), "numbers x, y and z are needed"),
         ({}, H5adColumns(1.0, ["x", "y", "z"]), "obs has no column x, y, z; it has: type"),

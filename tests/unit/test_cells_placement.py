@@ -261,7 +261,7 @@ def test_files_that_are_no_text_are_refused(tmp_path):
     ("arguments", "message"),
     [
         ({"radius": 0, "count": 3}, r"cells \(a\): radius 0 um; a positive length"),
-        ({"radius": 8}, "nothing given; exactly one of count, density, coverage, interstitial_fraction and a list of positions"),
+        ({"radius": 8}, "nothing given; exactly one of count, density, coverage, interstitial_fraction and"),
         ({"radius": 8, "count": 3, "density": 1.0}, "count and density given; exactly one"),
         ({"radius": 8, "count": -3}, "count -3; a whole number of at least 0"),
         ({"radius": 8, "count": 2.5}, "count 2.5; a whole number"),
