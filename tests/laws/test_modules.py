@@ -5,6 +5,7 @@ import pytest
 from tests.references.dense import DenseSystem
 from tests.running import run
 
+from payloadfield.errors import StudyError
 from payloadfield.mechanism import find_modules, load_mechanism
 from payloadfield.study import load_study
 
@@ -73,3 +74,41 @@ def test_modules_that_are_off_change_not_one_digit():
     )
     pumped = run(load_study(usual | {"modules": {"efflux": True}}), "numpy").exposure("payload_exposure")
     assert (pumped < plain).any()
+
+
+def sorbing(**changes):
+    """A ball of polymer in a closed box; payload that mixes at once."""
+    ball = {"shape": "sphere", "material": "PCL", "centre": ["25 um", "25 um", "20 um"], "radius": "14 um"}
+    return {
+        "duration": "48 h", "grid": {"size": ["50 um", "50 um", "40 um"], "voxel": "10 um"}, "agent": "T-DXd",
+        "scaffold": [ball], "initial": {"fields": {"payload": "100 nM"}}, "modules": {"polymer_sorption": True},
+        "parameters": {"sorption_depth": "2 um", "D_sorbed": "4e-5 um^2/s"}, "solver": {"rtol": 1e-4},
+        "output": {"times": ["6 h", "24 h"]},
+    } | changes  # fmt: skip
+
+
+def test_polymer_takes_payload_up_to_its_partition():
+    """d(sorbed)/dt = k (K P - sorbed) with P V + sorbed A d kept: one exponential."""
+    study = load_study(sorbing())
+    names, trace = study.mechanism.field_names, run(study, "numpy")
+    k, partition, depth = 1e-5, 10.0, 2.0
+    volume = study.geometry.open_fraction.sum() * 1000.0
+    skin = study.geometry.wall_area.sum() * depth
+    room = trace.sim.plan.field_capacity(names.index("sorbed"))
+    for time, fields in zip(trace.times, trace.fields, strict=True):
+        rate = k * (1 + partition * skin / volume)
+        sorbed = partition * 100.0 / (1 + partition * skin / volume) * -np.expm1(-rate * time)
+        found = fields[names.index("sorbed")]
+        np.testing.assert_allclose(found[room > 0], sorbed, rtol=2e-3, atol=1e-6)
+        np.testing.assert_allclose(fields[names.index("payload")], 100.0 - sorbed * skin / volume, rtol=1e-3)
+    assert found[room > 0].min() > 300.0 and not found[room == 0].any()
+
+
+def test_without_the_module_nothing_is_sorbed_and_without_walls_nothing_can_be():
+    assert "sorbed" not in load_study(sorbing(modules={}, parameters={})).mechanism.field_names
+    with pytest.raises(
+        StudyError, match=r"modules\.polymer_sorption: sorbed is in the walls of a scaffold, but there is no"
+    ):
+        load_study(sorbing(scaffold=[]))
+    with pytest.raises(StudyError, match="the depth of 'sorbed' is 0 um"):
+        load_study(sorbing(), ["parameters.sorption_depth=0 um"])

@@ -233,6 +233,7 @@ def test_cells_that_hold_the_payload_secrete_the_effector(tmp_path):
         "effector_secretion": 10.0,
         "EC50_effector": 20.0,
         "hill_effector": 2.0,
+        "effector_scale": 0.1,
     }
     found = wells(tmp_path, {"immune": True}, hours, start={"payload": 10.0}, **own)
     expected = reference.solve(reference.immune, (10.0, 0.0, 0.0, 0.0), np.array(hours) * HOUR, settings(**own))

@@ -238,6 +238,8 @@ def test_a_slot_with_a_usual_entry_need_not_be_filled():
         (TKI | {"inhibitor": "osimertinib", "inhibitors": {"x": {"IC50": "1 um"}}}, "inhibitors.x.IC50"),
         (BASE | {"schedule": [{"at": "0 h", "dose": {"T-DXd": "1 nM", "osimertinib": "1 nM"}}]},
          "with the modules that are on, has no field dosed by an inhibitor"),
+        (BASE | {"parameters": {"k_vesicle": "1e-6 / s"}},
+         "parameters.k_vesicle: unknown parameter; it is one of the module vesicles; set modules.vesicles = true"),
         (BASE | {"modules": {"lactone": True}, "agent": "T-DM1", "schedule": []},
          "agents.T-DM1.payload.lactone.open.half_life"),
     ],

@@ -38,7 +38,8 @@ class Parameter:
 class Field:
     """A concentration per voxel [nM]; `contains` gives molecules of each moiety per molecule.
 
-    like: the field whose values of materials it takes where these say nothing of its own.
+    like: the field whose values of materials it takes where these say nothing of its own.  depth: [um], for what is in
+    the walls and not in the medium: the skin that holds it, so that a voxel has room for it by its wall area.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Field:
     dosed_by: str | None
     doc: str
     like: str | None = None
+    depth: Expr | None = None
 
 
 @dataclass(frozen=True)

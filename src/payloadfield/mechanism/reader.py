@@ -220,7 +220,7 @@ def _declare(top: Table, names: Names, kind: str, unit: str) -> list[tuple[str, 
 
 
 def _field(name: str, table: Table, names: Names) -> Field:
-    table.allow(("contains", "diffusivity", "typical", "dosed_by", "like", "doc"))
+    table.allow(("contains", "diffusivity", "typical", "dosed_by", "like", "depth", "doc"))
     like = table.optional_text("like")
     if like is not None and like not in names.of_kind("fields"):
         raise table.refuse("like", f"got '{like}', which is no field; {near(like, names.of_kind('fields'))}")
@@ -235,6 +235,7 @@ def _field(name: str, table: Table, names: Names) -> Field:
         dosed_by=dosed_by,
         doc=table.text("doc", ""),
         like=like,
+        depth=names.optional_expression(table, "depth", "um", names.study_names),
     )
 
 

@@ -198,10 +198,24 @@ def _capacities(study: Any, voxel: NDArray[np.int64]) -> tuple[_Floats, NDArray[
     if geometry.accessible_profile is not None:
         volume = volume * geometry.accessible_profile.ravel()[voxel]
     label = geometry.open_label.ravel()[voxel]
-    keys = [tuple(m.accessible_fraction_of(field.name) for m in geometry.materials) for field in study.mechanism.fields]
+    walls, skins = geometry.wall_area.ravel()[voxel], _skins(study)
+    # Accessible fractions by material, or the depth of a skin on the walls.
+    keys = [
+        skins[name] if name in skins else tuple(m.accessible_fraction_of(name) for m in geometry.materials)
+        for name in study.mechanism.field_names
+    ]
     rows = list(dict.fromkeys(keys))
-    capacity = np.stack([volume * np.array(key)[label] for key in rows])
+    capacity = np.stack([walls * key if isinstance(key, float) else volume * np.array(key)[label] for key in rows])
     return np.ascontiguousarray(capacity), np.array([rows.index(key) for key in keys], np.int64)
+
+
+def _skins(study: Any) -> dict[str, float]:
+    """Depth [um] of the skin of the walls that holds a field, for those that are in no medium."""
+    from payloadfield.mechanism import evaluate
+
+    mechanism = study.mechanism
+    values = dict(zip(mechanism.study_parameters, study.parameters, strict=True))
+    return {field.name: float(evaluate(field.depth, values)) for field in mechanism.fields if field.depth is not None}
 
 
 def make_bath_contact(study: Any, voxel: NDArray[np.int64]) -> BathContact:

@@ -60,7 +60,8 @@ def make_effective(
     effective["materials"] = {each.name: each.as_table(library) for each in resolved.materials}
     effective["protease"] = lookup.protease.as_table(library) if lookup.protease else {}
     for slot in SLOTS.values():
-        effective[slot.table] = {}
+        if slot.kind != "material":  # of which there are others
+            effective[slot.table] = {}
     for name, merged in lookup.slots.items():
         effective[name] = merged.name
         effective[SLOTS[name].table][merged.name] = merged.as_table(library)

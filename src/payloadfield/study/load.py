@@ -17,7 +17,7 @@ from payloadfield.library import count_grades, load_library, unit_of
 from payloadfield.mechanism import Mechanism, built_in_mechanisms, find_modules, load_mechanism, refuse_modules
 from payloadfield.study.effective import Resolved, make_effective
 from payloadfield.study.leaves import Leaf, LeafReader
-from payloadfield.study.lookup import AGENT, CELL_TYPE, PROTEASE, Lookup, read_given
+from payloadfield.study.lookup import AGENT, CELL_TYPE, PARAMETERS, PROTEASE, Lookup, read_given
 from payloadfield.study.merge import Merger
 from payloadfield.study.merged import Merged
 from payloadfield.study.overrides import Path as KeyPath
@@ -47,6 +47,7 @@ from payloadfield.study.resolve_state import (
     diffusivities,
     initial_concentrations,
     initial_states,
+    refuse_homeless,
     scale_parameters,
     typical_fields,
     typical_states,
@@ -177,7 +178,10 @@ class _Loading:
         self.text, self.table, self.mechanism_name = text, table, mechanism_name
         self.setup, self.base = setup, base
         self.mechanism, self.merger, self.problems = mechanism, merger, merger.problems
-        given = read_given(table.parameters, mechanism.parameters, merger.reader)
+        off = {
+            p: name for name, module in find_modules(mechanism_name).items() for p in module.data.get(PARAMETERS, {})
+        }
+        given = read_given(table.parameters, mechanism.parameters, merger.reader, off)
         protease = merger.merge_single("protease", "protease", DEFAULT_PROTEASE, table.protease)
         slots = find_slots(table, mechanism, merger)
         self.lookup = Lookup(merger, find_agent(table, merger), protease, given, slots, scale_parameters(mechanism))
@@ -268,6 +272,7 @@ class _Loading:
         effective = self._effective(numbers)
         of_cell = cell_parameters(mechanism, numbers.of_type, space.cells)
         values = all_values(mechanism, numbers.parameters, of_cell)
+        refuse_homeless(mechanism, space.geometry, values, problems)
         start = initial_states(mechanism, table.initial.states, values, space.cells, problems)
         check_fates(mechanism, values, numbers.initial_fields, start, problems)
         return Study(

@@ -194,15 +194,19 @@ class Lookup:
                 problems.add(slot, missing_choice(slot, distinct, mechanism, self.merger))
 
 
-def read_given(table: Mapping[str, Any], parameters: tuple[Parameter, ...], reader: LeafReader) -> dict[str, Leaf]:
-    """The [parameters] of a study: values by the mechanism's own names."""
+def read_given(
+    table: Mapping[str, Any], parameters: tuple[Parameter, ...], reader: LeafReader, off: Mapping[str, str]
+) -> dict[str, Leaf]:
+    """The [parameters] of a study: values by the mechanism's own names; off: module of every parameter of one."""
     from payloadfield.study.problems import did_you_mean
 
     units = {parameter.name: parameter.unit for parameter in parameters}
     found = {}
     for name, given in table.items():
         if name not in units:
-            reader.problems.add(f"{PARAMETERS}.{name}", f"unknown parameter; {did_you_mean(name, units)}")
+            of_module = f"it is one of the module {off[name]}; set modules.{off[name]} = true" if name in off else ""
+            hint = of_module or did_you_mean(name, units)
+            reader.problems.add(f"{PARAMETERS}.{name}", f"unknown parameter; {hint}")
             continue
         leaf = reader.read(given, units[name], (PARAMETERS, name))
         if leaf is not None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from payloadfield.cells import Cells
 from payloadfield.errors import MechanismError
+from payloadfield.geometry import Geometry
 from payloadfield.mechanism import Mechanism, evaluate
 from payloadfield.mechanism.expressions import parse
 from payloadfield.mechanism.nodes import Expr, symbols
@@ -36,6 +37,21 @@ def diffusivities(mechanism: Mechanism, values: Values, problems: Problems) -> F
             problems.add("parameters", f"the diffusivity of {item.name!r}, {item.diffusivity}, is {value:g} um^2/s; "
                          "a finite number of at least 0 is needed")  # fmt: skip
     return found
+
+
+def refuse_homeless(mechanism: Mechanism, geometry: Geometry, values: Values, problems: Problems) -> None:
+    """Note a problem for fields that are in the walls of a study that has none, or in a skin without depth."""
+    depths = {item.name: float(evaluate(item.depth, values)) for item in mechanism.fields if item.depth is not None}
+    for name, depth in depths.items():
+        if not (math.isfinite(depth) and depth > 0):
+            problems.add("parameters", f"the depth of {name!r} is {depth:g} um; a finite number above 0 is needed")
+    names = list(depths)
+    if names and not geometry.wall_area.any():
+        modules = {mechanism.origin.get(("fields", name), "") for name in names} - {""}
+        problems.add(
+            f"modules.{min(modules)}" if modules else "mechanism",
+            f"{', '.join(names)} is in the walls of a scaffold, but there is no impermeable wall in this study",
+        )
 
 
 def typical_fields(mechanism: Mechanism, values: Values) -> FloatArray:

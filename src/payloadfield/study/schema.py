@@ -161,6 +161,7 @@ class SlotTable(Table):
     sasp: StrictStr | None = None
     lactate: StrictStr | None = None
     ros: StrictStr | None = None
+    polymer: StrictStr | None = None
     inhibitors: dict[str, dict[str, Any]] = {}
     senolytics: dict[str, dict[str, Any]] = {}
     effectors: dict[str, dict[str, Any]] = {}

@@ -36,6 +36,7 @@ SLOTS = {
         Slot("sasp", "secreted", "secreted", "SASP"),
         Slot("lactate", "secreted", "secreted", "lactate"),
         Slot("ros", "secreted", "secreted", "ROS"),
+        Slot("polymer", "material", "materials", "PCL"),
     )
 }
 
