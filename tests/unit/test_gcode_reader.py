@@ -83,6 +83,13 @@ def test_dialects_give_the_same_strands(read):
     assert np.isnan(pressure.volume).all()
 
 
+def test_layers_that_cura_announces_may_come_out_empty(read):
+    text = ";LAYER_COUNT:2\n;LAYER:0\nG1 X1 E1\n;TIME_ELAPSED:21.3\n"
+    assert read(text + ";End of Gcode\n").layer.tolist() == [1]
+    with pytest.raises(GeometryError, match="it announces 2 layers and has 1"):
+        read(text)
+
+
 def test_other_slicers_name_kinds_and_layers_in_their_own_way(read):
     text = "M83\nG1 X0 Y0 Z0.2\n{}\nG1 X1 E1\n{}\n{}\nG1 Y1 E1\n"
     bambu = text.format("; CHANGE_LAYER", "; FEATURE: Outer wall", "; LINE_WIDTH: 0.42")

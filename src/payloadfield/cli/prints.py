@@ -50,7 +50,7 @@ def summary_lines(facts: dict[str, Any]) -> list[str]:
     """A few lines on a file: what it has, where it lies, what had no effect."""
     low, high = (", ".join(number(value / 1e3) for value in facts[key]) for key in ("low", "high"))
     by = f" by {facts['program']}" if facts["program"] else ""
-    standing = f"; {count(facts['n_standing'], 'push')} standing still left out" if facts["n_standing"] else ""
+    standing = f"; {count(facts['n_standing'], 'extrusion')} standing still left out" if facts["n_standing"] else ""
     lines = [
         f"{facts['name']}{by}: {count(facts['n_lines'], 'line')}, {facts['n_taken']:,} of "
         f"{count(facts['n_strands'], 'strand')} taken in {count(facts['n_layers'], 'layer')}, in {facts['unit']}",

@@ -37,6 +37,7 @@ class Comments:
         self.promised_layers = 0
         self._layer_mark = ""
         self._ended_layers = 0
+        self._is_ended = False
         self._is_summed_up = False
         self._open: set[str] = set()
 
@@ -53,6 +54,8 @@ class Comments:
             self.height = self._length(found[1])
         elif found := _LAYER_COUNT.match(comment):
             self.promised_layers = int(found[1])
+        elif comment.startswith("End of Gcode"):
+            self._is_ended = True
         elif comment.startswith("TIME_ELAPSED:"):
             self._ended_layers += 1
         elif found := _PROGRAM.match(comment):
@@ -68,6 +71,8 @@ class Comments:
 
     def what_is_missing(self) -> str:
         """Why the file cannot be whole; empty where nothing speaks for it."""
+        if self._is_ended:  # as Cura says; it may announce layers that come out empty
+            return ""
         if self._ended_layers and self._ended_layers < self.layer:
             return f"layer {self.layer:,} does not end with TIME_ELAPSED, as the others do"
         if self.promised_layers > self.layer:
