@@ -218,6 +218,15 @@ def test_an_image_may_end_where_that_is_said_and_is_centred_on_request():
     assert geometry.open_fraction.sum() == 64 - 8
 
 
+def test_walls_thinner_than_a_voxel_are_told_of():
+    labels = np.zeros((24, 24, 24), np.uint8)
+    labels[:, :, 13] = 1
+    thin = make_geometry(cube(6, 8.0), [VoxelImage(placed(labels, 2.0), {1: "PCL"})], BOTH)
+    assert any("36 of 36 voxels that it cuts have walls inside" in warning for warning in thin.warnings)
+    fine = make_geometry(cube(24, 2.0), [VoxelImage(placed(labels, 2.0), {1: "PCL"})], BOTH)
+    assert fine.warnings == ()
+
+
 def test_weights_are_overlaps_and_edges_that_miss_by_round_off_are_one():
     edges = np.array([0.0, 1.0, 2.5, 4.0])
     weights = overlap_weights(np.array([0.0, 0.5]), np.array([2.0, 3.0]), edges).toarray()

@@ -22,6 +22,9 @@ from payloadfield.geometry.wall import divide_walls
 
 # Corners per slab: bounds the temporary arrays to about 100 MB.
 SLAB_CORNERS = 2**20
+# A wall within a voxel that is at least this share of it counts as lost; fewer voxels than a share of those cut are not
+# told of.
+THIN_WALL, TOLD_SHARE = 0.1, 1e-2
 
 
 @dataclass(eq=False)
@@ -171,6 +174,22 @@ def _drop_enclosed_voxels(draft: Draft) -> None:
     draft.open_fraction[faces == 0] = 0
 
 
+def _lost_walls(where: str, draft: Draft) -> Iterator[str]:
+    """A sentence on voxels with more open on both sides along an axis than in between: a wall within lets through."""
+    lost = np.zeros(draft.open_fraction.shape, bool)
+    for axis, aperture in enumerate(draft.aperture):
+        faces = np.moveaxis(aperture, axis, 0)
+        between = np.moveaxis(draft.open_fraction, axis, 0)
+        np.moveaxis(lost, axis, 0)[...] |= np.minimum(faces[1:], faces[:-1]) > between + THIN_WALL
+    n_cut = int(np.count_nonzero((draft.open_fraction > 0) & (draft.open_fraction < 1)))
+    n_lost = int(np.count_nonzero(lost))
+    if n_lost > TOLD_SHARE * n_cut:
+        yield (
+            f"{where}: {n_lost:,} of {n_cut:,} voxels that it cuts have walls inside that are thinner than a voxel, "
+            "and so let through what they should hold back; refine grid.voxel"
+        )
+
+
 def _is_surface_material(scene: Scene) -> npt.NDArray[np.bool_]:
     return np.array([material.kind != "medium" for material in scene.materials])
 
@@ -180,6 +199,7 @@ def _warnings(scene: Scene, draft: Draft) -> Iterator[str]:
     for number, (layer, touched) in enumerate(zip(scene.layers, draft.touched, strict=True), start=1):
         if layer.image is not None:
             yield from (f"shape {number}: {note}" for note in layer.image.notes)
+            yield from (f"shape {number}: {note}" for note in _lost_walls(layer.image.where, draft))
         if layer.shape is None:
             continue
         name = f"shape {number} ({type(layer.shape).__name__.lower()} of {layer.shape.material})"

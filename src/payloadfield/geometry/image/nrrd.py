@@ -78,21 +78,22 @@ def _stack(
     plane = ny * nx * n_inner * dtype.itemsize
     first_plane, shape = outer * nz * plane, (nz, ny, nx)
     layout = Layout(range_of_planes(first_plane, nz, plane), shape, dtype, n_inner, inner, flips)
-    source, begin = _data_file(path, header, begin, where)
+    if "data file" in header or "datafile" in header:
+        raise GeometryError(f"{where}: keeps its values in another file; write both as one .nrrd file")
     encoding = str(header.get("encoding", "")).lower()
     needed = n_outer * nz * plane
     if encoding == "raw":
         begin += max(0, int(header.get("byte skip", 0)))
         if int(header.get("byte skip", 0)) == -1:
-            begin = max(0, source.stat().st_size - needed)
+            begin = max(0, path.stat().st_size - needed)
         return make_raw_stack(
-            where, source, replace(layout, starts=range_of_planes(begin + first_plane, nz, plane)), spacing
+            where, path, replace(layout, starts=range_of_planes(begin + first_plane, nz, plane)), spacing
         )
     if encoding not in (*_GZIP, *_BZIP2) or int(header.get("byte skip", 0)):
         raise GeometryError(f"{where}: its encoding {encoding!r} is not read; raw, gzip and bzip2 are")
     check_numbers(where, layout.shape, dtype)
-    check_expansion(where, layout.shape, dtype, needed, source.stat().st_size)
-    return make_raw_stack(where, _unpacked(source, begin, encoding, needed, where), layout, spacing)
+    check_expansion(where, layout.shape, dtype, needed, path.stat().st_size)
+    return make_raw_stack(where, _unpacked(path, begin, encoding, needed, where), layout, spacing)
 
 
 def _header(path: Path, where: str) -> tuple[Mapping[str, Any], int]:
@@ -163,20 +164,9 @@ def _spacing(header: Mapping[str, Any], first: int, n_axes: int, where: str) -> 
     return (z, y, x), (fz, fy, fx)
 
 
-def _data_file(path: Path, header: Mapping[str, Any], begin: int, where: str) -> tuple[Path, int]:
-    """The file of the values: this one, or another one in the same folder."""
-    name = header.get("data file", header.get("datafile"))
-    if name is None:
-        return path, begin
-    other = path.parent / str(name)
-    if Path(str(name)).name != str(name) or not other.is_file() or int(header.get("line skip", 0)):
-        raise GeometryError(f"{where}: its data file {str(name)!r} is no single file in the same folder")
-    return other, 0
-
-
-def _unpacked(source: Path, begin: int, encoding: str, needed: int, where: str) -> IO[bytes]:
+def _unpacked(path: Path, begin: int, encoding: str, needed: int, where: str) -> IO[bytes]:
     try:
-        with source.open("rb") as file:
+        with path.open("rb") as file:
             file.seek(begin)
             packed: Any = gzip.GzipFile(fileobj=file) if encoding in _GZIP else bz2.BZ2File(file)
             return unpack(where, packed, needed)
