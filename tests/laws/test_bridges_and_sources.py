@@ -86,5 +86,7 @@ def test_bridges_without_cells_that_touch_change_nothing():
     sim, without = solve(("bridges",), (("bridge_reach", "1e-9"),)), solve()
     np.testing.assert_array_equal(sim.state.fields, without.state.fields)
     np.testing.assert_array_equal(sim.state.states, without.state.states)
+    assert any("no two of the 12 cells lie within 1e-09 times" in text for text in sim.study.warnings)
+    assert not any("no two" in text for text in solve(("bridges",), BRIDGES).study.warnings)
     touching = solve(("bridges",), BRIDGES).cell_state("payload_lysosome")
     assert relative_error(touching, without.cell_state("payload_lysosome")) > 1e-4

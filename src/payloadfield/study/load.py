@@ -58,6 +58,7 @@ from payloadfield.study.setups import expand_setup, note_setup
 from payloadfield.study.shared_space import refuse_other_space
 from payloadfield.study.slots import SLOTS, find_slots, unused_choices
 from payloadfield.study.study import Event, FloatArray, OutputSettings, SolverSettings, Study
+from payloadfield.study.touching import contact_warnings
 from payloadfield.study.validate import validate
 
 DEFAULT_PROTEASE = "cathepsin L"
@@ -317,6 +318,8 @@ class _Loading:
         yield from bath_warnings(self.table.bath, space.grid, numbers.boundary)
         yield from self.resolver.warnings()
         yield from self._unlikely(space)
+        values = all_values(self.mechanism, numbers.parameters, np.zeros((len(self.mechanism.cell_parameters), 0)))
+        yield from contact_warnings(self.mechanism, values, space.cells)
         if self.table.design:
             yield f"design: {len(self.table.design)} listed; `run` solves the study without them, `compare` each"
         sources = self.lookup.sources
