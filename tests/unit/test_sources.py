@@ -8,7 +8,7 @@ from tests.running import relative_error, run
 from tests.unit.test_contacts import CHAIN, HOUR, N_A, VALUES, VOXEL, make_chain, pairs_of
 
 from payloadfield.errors import MechanismError
-from payloadfield.mechanism import generate, load_mechanism
+from payloadfield.mechanism import find_modules, generate, load_mechanism
 from payloadfield.mechanism.calculus import simplify
 from payloadfield.mechanism.evaluation import evaluate
 from payloadfield.mechanism.expressions import parse
@@ -206,3 +206,25 @@ def test_a_start_with_a_source_is_followed(tmp_path):
     initial = {state.name: str(state.initial) for state in mechanism.states}
     assert initial["inside_from_before"] == "K_pump" and initial["inside_from_own"] == "0.0"
     assert mechanism.tags == ("outside", "own", "bridges", "before")
+
+
+MODULES = find_modules("adc")
+
+
+def with_needs(name):
+    """A module and all that it needs, turned on."""
+    on = {name: True}
+    for other in MODULES[name].needs:
+        on |= with_needs(other)
+    return on
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_sources_go_with_every_module_of_the_built_in_mechanism(name):
+    """What a module makes of the payload in cells has a source; a new one that forgets it is refused here."""
+    mechanism = load_mechanism("adc", {"sources": True, "bridges": True, **with_needs(name)})
+    assert {"conjugate", "bridges"} <= set(mechanism.tags) <= {"conjugate", "outside", "vesicles", "bridges"}
+    followed = {item.state for item in mechanism.followed}
+    assert {"payload_lysosome", "payload_cytosol", "payload_bound"} <= followed
+    free = {state.name for state in mechanism.states if state.kind == "state" and set(state.contains) == {"payload"}}
+    assert free <= followed, "payload in cells that is not followed by source"
