@@ -64,5 +64,5 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
     "min": np.minimum,
     "max": np.maximum,
     "hill": hill,
-    "if_less": lambda a, b, first, second: np.where(a < b, first, second)[()],
+    "if_less": lambda a, b, first, second: np.where(np.less(a, b), first, second)[()],
 }

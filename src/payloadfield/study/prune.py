@@ -78,5 +78,5 @@ def _event(event: Event, fields: list[int]) -> Event:
 
 
 def _output(output: OutputSettings, absent: Collection[str]) -> OutputSettings:
-    names = {key: tuple(n for n in getattr(output, key) if n not in absent) for key in ("fields", "cells")}
-    return replace(output, **names)
+    fields, cells = (tuple(name for name in names if name not in absent) for names in (output.fields, output.cells))
+    return replace(output, fields=fields, cells=cells)
