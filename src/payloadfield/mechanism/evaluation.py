@@ -52,6 +52,10 @@ def hill(x: Any, half: Any, exponent: Any) -> Any:
     return np.where(present, 1.0 / (1.0 + (half / np.where(present, x, 1.0)) ** exponent), 0.0)[()]
 
 
+def _if_less(a: Any, b: Any, first: Any, second: Any) -> Any:
+    return np.where(np.less(a, b), first, second)[()]
+
+
 _OPERATIONS: dict[str, Callable[..., Any]] = {
     "+": _sum,
     "*": _product,
@@ -64,5 +68,5 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
     "min": np.minimum,
     "max": np.maximum,
     "hill": hill,
-    "if_less": lambda a, b, first, second: np.where(np.less(a, b), first, second)[()],
+    "if_less": _if_less,
 }
