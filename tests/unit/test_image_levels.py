@@ -15,12 +15,15 @@ from payloadfield.geometry import (
     Moved,
     Repeated,
     Rotated,
+    Sphere,
     VoxelGrid,
+    VoxelImage,
     make_geometry,
     otsu,
 )
 from payloadfield.geometry.image.resample import mean_weights, point_weights
 from payloadfield.geometry.image.threshold import otsu_of_histogram
+from payloadfield.solver.effective_diffusivity import effective_diffusivity
 
 BOTH = (MEDIUM, PCL)
 RADIUS = 50.0
@@ -44,6 +47,26 @@ def test_a_grey_ball_has_its_porosity_to_half_a_percent_at_twenty_voxels_across(
     volume = 4 / 3 * np.pi * RADIUS**3
     assert geometry.open_fraction.mean() == pytest.approx(1 - volume / 150**3, rel=5e-3)
     assert solid_in(geometry) == pytest.approx(volume, rel=1e-2)
+
+
+def test_a_ball_given_as_a_shape_as_levels_and_as_labels_lets_the_same_through():
+    centre, h, finer = (75.0, 75.0, 75.0), 150 / 24, 2
+    away = distances((24 * finer,) * 3, h / finer, centre) - RADIUS
+    shapes = {
+        "sphere": Sphere("PCL", centre, RADIUS),
+        "levels": ImageLevel("PCL", placed(128 - 127 * np.tanh(away / (2 * h)), h / finer), 128.0),
+        "labels": VoxelImage(placed((away < 0).astype(np.uint8), h / finer), {1: "PCL"}),
+    }
+    made = {name: make_geometry(cube(24, h), [shape], BOTH) for name, shape in shapes.items()}
+    porosity = {name: geometry.open_fraction.mean() for name, geometry in made.items()}
+    passing = {name: effective_diffusivity(geometry, "x").relative for name, geometry in made.items()}
+    assert porosity["levels"] == pytest.approx(porosity["sphere"], rel=1e-3)
+    assert porosity["labels"] == pytest.approx(porosity["sphere"], rel=5e-3)
+    assert passing["levels"] == pytest.approx(passing["sphere"], rel=1e-3)
+    assert passing["labels"] == pytest.approx(passing["sphere"], rel=2e-2)
+    stairs = VoxelImage(placed((away[::finer, ::finer, ::finer] < 0).astype(np.uint8), h), {1: "PCL"})
+    coarse = effective_diffusivity(make_geometry(cube(24, h), [stairs], BOTH), "x").relative
+    assert abs(coarse / passing["sphere"] - 1) > 2e-2  # what stairs as large as the voxels of the grid cost
 
 
 def errors_at(n: int, finer: float) -> tuple[float, float, float]:
