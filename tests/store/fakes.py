@@ -60,6 +60,9 @@ def make_study(*, checkpoint_every: float = 1e9, n_outputs: int = 7):
         states=(state("receptor", "state", "molecules"), state("payload_exposure", "exposure", "nM*s")),
         parameters=(record(name="receptors", unit="molecules", per="cell"),),
         cell_parameters=("receptors",),
+        accumulators=(record(name="decayed"),),
+        modules={},
+        fates=(),
     )
     source = {
         "key": "agents.X.KD",

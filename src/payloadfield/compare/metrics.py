@@ -21,6 +21,7 @@ QUANTILES = {"p05": 5, "p25": 25, "median": 50, "p75": 75, "p95": 95}
 EFFECT = 0.5
 """Time to effect: when this share of a type's cells is dead or senescent."""
 
+_INSIDE, _OUTSIDE = "released_inside", "released_outside"  # of the module `released`
 _BINS = 12
 _LEAST_IN_BIN = 5
 _LOST_MOST = 0.5  # penetration depth: where the exposure falls below this share of that next to the bath
@@ -146,9 +147,11 @@ def penetration_depth(distance: np.ndarray, exposure: np.ndarray) -> float:
 def _of_run(results: Results, kinds: Kinds) -> Iterator[Metric]:
     for moiety, columns in results.series.ledger.items():
         yield Metric("", f"balance_defect_{moiety}", float(columns["relative_defect"][-1]), "1")
-    for name in ("released_inside", "released_outside"):
-        if name in results.cells:
-            yield Metric("", name, float(results.cells[name].sum()), "molecules")
+    if _INSIDE in results.cells and _OUTSIDE in results.series.counts:
+        inside, outside = float(results.cells[_INSIDE].sum()), float(results.series.counts[_OUTSIDE][-1])
+        yield Metric("", _INSIDE, inside, "molecules")
+        yield Metric("", _OUTSIDE, outside, "molecules")
+        yield Metric("", "share_released_outside", outside / max(inside + outside, 1e-300), "1")
 
 
 def _readable(values: np.ndarray, unit: str) -> tuple[np.ndarray, str]:

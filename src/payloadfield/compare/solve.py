@@ -52,7 +52,7 @@ def solve_and_measure(study: Study, *, backend: str | None = None, plan: Any = N
 def kinds_of_study(study: Study, cells: Table) -> Kinds:
     """What the columns of a study's cells are."""
     states = study.mechanism.states
-    fates = {each.name: each.lysis is not None for each in getattr(study.mechanism, "fates", ())}
+    fates = {each.name: each.lysis is not None for each in study.mechanism.fates}
     sides, grid = sorted(study.bath.sides), study.geometry.grid
     distance: np.ndarray | None = distance_to_sides(cells, sides, grid.shape, grid.spacing) if sides else None
     return Kinds(

@@ -9,6 +9,7 @@ import numpy as np
 
 from payloadfield.store.snapshot import Frame, Snapshot
 from payloadfield.store.table import Table
+from payloadfield.units import AVOGADRO_NM_UM3
 
 if TYPE_CHECKING:
     from payloadfield.solver import Simulation
@@ -32,6 +33,7 @@ def take_snapshot(sim: Simulation, index: int) -> Snapshot:
         cell_units=states,
         ledger=ledger_rows(sim),
         bath={item.name: float(value) for item, value in zip(study.mechanism.fields, sim.state.bath, strict=True)},
+        counts=counts_now(sim),
     )
 
 
@@ -45,6 +47,12 @@ def kept_states(study: Study) -> dict[str, str]:
     """Per-cell states kept at every output, with their units: those chosen in `output.cells`, and what always is."""
     chosen = set(study.output.cells)
     return {item.name: item.unit for item in study.mechanism.states if item.name in chosen or item.kind in ALWAYS_KEPT}
+
+
+def counts_now(sim: Simulation) -> dict[str, float]:
+    """What reactions in the medium and the bath have put into each accumulator so far [molecules]."""
+    amounts = sim.state.accumulators * AVOGADRO_NM_UM3
+    return {item.name: float(v) for item, v in zip(sim.study.mechanism.accumulators, amounts, strict=True)}
 
 
 def ledger_rows(sim: Simulation) -> dict[str, dict[str, float]]:

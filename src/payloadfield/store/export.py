@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from payloadfield.cells import import_anndata, write_cells_h5ad
+from payloadfield.cells import has_anndata, write_cells_h5ad
 from payloadfield.errors import RunError
 from payloadfield.store.files import refusing_bad_disk, write_atomically
 from payloadfield.store.hdf5 import memory_file, put
@@ -44,6 +44,7 @@ def _export_npz(run: Run, path: Path) -> list[Path]:
     arrays |= {f"cells/{name}": column for name, column in run.cells.items()}
     arrays |= {f"series/{name}": values for name, values in run.series.cells.items()}
     arrays |= {f"bath/{name}": values for name, values in run.series.bath.items()}
+    arrays |= {f"counts/{name}": values for name, values in run.series.counts.items()}
     for moiety, columns in run.series.ledger.items():
         arrays |= {f"ledger/{moiety}/{name}": values for name, values in columns.items()}
     with path.open("wb") as file:
@@ -64,6 +65,8 @@ def _export_hdf5(run: Run, path: Path) -> list[Path]:
             put(file, f"series/{name}", values, run.series.cell_units[name])
         for name, values in run.series.bath.items():
             put(file, f"bath/{name}", values, FIELD_UNIT)
+        for name, values in run.series.counts.items():
+            put(file, f"counts/{name}", values, "molecules")
         for moiety, columns in run.series.ledger.items():
             for name, values in columns.items():
                 put(file, f"ledger/{moiety}/{name}", values, ledger_unit(name))
@@ -72,7 +75,7 @@ def _export_hdf5(run: Run, path: Path) -> list[Path]:
 
 
 def _export_h5ad(run: Run, path: Path) -> list[Path]:
-    if import_anndata() is None:
+    if not has_anndata():
         raise RunError(
             "export --to h5ad: the package anndata is not installed; `pip install 'payloadfield[anndata]'`, or use "
             "--to hdf5 or csv"

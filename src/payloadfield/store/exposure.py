@@ -21,7 +21,7 @@ class CellSeries:
     """Time series at the outputs.
 
     times (n_time,) [s]; cells: state -> (n_time, n_cell); ledger: moiety -> column -> (n_time,) [molecules];
-    bath: field -> (n_time,) [nM].
+    bath: field -> (n_time,) [nM]; counts: accumulator -> (n_time,), of the medium and the bath [molecules].
     """
 
     times: np.ndarray
@@ -29,6 +29,7 @@ class CellSeries:
     cell_units: Mapping[str, str] = field(default_factory=dict)
     ledger: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
     bath: Mapping[str, np.ndarray] = field(default_factory=dict)
+    counts: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def gather_series(directory: Path) -> CellSeries:
@@ -50,6 +51,7 @@ def stack_series(snapshots: Sequence[Snapshot]) -> CellSeries:
             for moiety, columns in first.ledger.items()
         },
         bath={name: np.asarray([item.bath[name] for item in snapshots]) for name in first.bath},
+        counts={name: np.asarray([item.counts[name] for item in snapshots]) for name in first.counts},
     )
 
 
@@ -87,17 +89,20 @@ def read_series(directory: Path) -> CellSeries:
             cell_units={name: text(item.attrs["units"]) for name, item in group["cells"].items()},
             ledger={m: {c: read_array(columns[c]) for c in columns} for m, columns in group["ledger"].items()},
             bath={name: read_array(item) for name, item in group["bath"].items()},
+            counts={name: read_array(item) for name, item in group.get("counts", {}).items()},
         )
 
 
 def _put_series(group: h5py.Group, series: CellSeries) -> None:
     put(group, "time", series.times, "s")
-    for name in ("cells", "ledger", "bath"):
+    for name in ("cells", "ledger", "bath", "counts"):
         group.create_group(name, track_order=True)
     for name, values in series.cells.items():
         put(group["cells"], name, values, series.cell_units[name])
     for name, values in series.bath.items():
         put(group["bath"], name, values, FIELD_UNIT)
+    for name, values in series.counts.items():
+        put(group["counts"], name, values, "molecules")
     for moiety, columns in series.ledger.items():
         ledger = group["ledger"].create_group(moiety, track_order=True)
         for name, values in columns.items():

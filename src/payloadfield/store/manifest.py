@@ -31,6 +31,8 @@ def make_manifest(study: Study, *, backend: str, backend_reason: str, command: S
         "layout_version": LAYOUT_VERSION,
         "title": study.title,
         "mechanism": study.mechanism.name,
+        "modules": dict(study.mechanism.modules),
+        "fates": {fate.name: fate.lysis is not None for fate in study.mechanism.fates},
         "duration_s": float(study.duration),
         "exposures": [state.name for state in study.mechanism.states if state.kind == "exposure"],
         "peaks": result_names(study.output.peaks, study.output.thresholds),

@@ -29,7 +29,8 @@ class Snapshot:
     """What one output time leaves on disk.
 
     time [s]; fields: (nz, ny, nx) each [nM], NaN in closed voxels; cells: (n_cell,) each, units in cell_units;
-    ledger: moiety -> column -> amount [molecules]; bath: (field) concentration [nM].
+    ledger: moiety -> column -> amount [molecules]; bath: (field) concentration [nM]; counts: what reactions in the
+    medium and the bath have put into each accumulator so far [molecules].
     """
 
     index: int
@@ -40,6 +41,7 @@ class Snapshot:
     cell_units: Mapping[str, str] = field(default_factory=dict)
     ledger: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     bath: Mapping[str, float] = field(default_factory=dict)
+    counts: Mapping[str, float] = field(default_factory=dict)
 
 
 def snapshot_bytes(snapshot: Snapshot) -> bytes:
@@ -110,12 +112,13 @@ def read_snapshot(directory: Path, index: int, *, fields: bool = True) -> Snapsh
             cells={name: read_array(file["cells"][name]) for name in file["cells"]},
             cell_units={name: text(file["cells"][name].attrs["units"]) for name in file["cells"]},
             ledger=_read_ledger(file["ledger"]),
-            bath=_read_bath(file["bath"]),
+            bath=_read_named(file["bath"], "fields"),
+            counts=_read_named(file["counts"], "accumulators") if "counts" in file else {},
         )
 
 
 def _put_scalars(file: h5py.File, snapshot: Snapshot) -> None:
-    """Ledger and bath, each as one small dataset whose rows and columns are named in its attributes."""
+    """Ledger, bath and counts, each as one small dataset whose rows and columns are named in its attributes."""
     columns = list(next(iter(snapshot.ledger.values()), {}))
     values = [[float(row[name]) for name in columns] for row in snapshot.ledger.values()]
     ledger = put(
@@ -124,6 +127,8 @@ def _put_scalars(file: h5py.File, snapshot: Snapshot) -> None:
     ledger.attrs["moieties"], ledger.attrs["columns"] = _names(snapshot.ledger), _names(columns)
     bath = put(file, "bath", np.asarray([float(value) for value in snapshot.bath.values()]), FIELD_UNIT)
     bath.attrs["fields"] = _names(snapshot.bath)
+    counts = put(file, "counts", np.asarray([float(value) for value in snapshot.counts.values()]), "molecules")
+    counts.attrs["accumulators"] = _names(snapshot.counts)
 
 
 def _names(names: Iterable[str]) -> np.ndarray:
@@ -136,5 +141,5 @@ def _read_ledger(table: h5py.Dataset) -> dict[str, dict[str, float]]:
     return {text(moiety): dict(zip(columns, row, strict=True)) for moiety, row in rows}
 
 
-def _read_bath(values: h5py.Dataset) -> dict[str, float]:
-    return {text(name): value for name, value in zip(values.attrs["fields"], values[()].tolist(), strict=True)}
+def _read_named(values: h5py.Dataset, names: str) -> dict[str, float]:
+    return {text(name): value for name, value in zip(values.attrs[names], values[()].tolist(), strict=True)}

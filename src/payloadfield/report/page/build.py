@@ -81,8 +81,8 @@ def _pareto(document: Document) -> Picture | None:
         price = document.value(case, document.neighbour_metric, document.neighbours)
         points.append(f"{case.name}: effect {tables.number(effect)}, price {tables.number(price)}")
     caption = (
-        "Effect on the targets against the price in the neighbours. Up and to the left is better; the line joins designs "
-        "that no other beats in both."
+        "Effect on the targets against the price in the neighbours. Up and to the left is better; the line joins "
+        "designs that no other beats in both."
     )
     words = "Effect against price. " + "; ".join(points)
     return _picture("pareto", caption, words, lambda: charts.draw_pareto(document))
@@ -109,7 +109,7 @@ def _fates(document: Document) -> Picture | None:
 
 
 def _sources(document: Document) -> Picture | None:
-    found = [name for name in document.main[0].run.cells if name.startswith("taken_up_")] if document.main else []
+    found = [name for name in document.main[0].run.cells if name.startswith("taken_up_from_")] if document.main else []
     if not found:
         return None
     words = "Shares of the payload taken up by source: " + ", ".join(readable(name) for name in found)
