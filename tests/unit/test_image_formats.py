@@ -162,6 +162,10 @@ def test_nrrd_by_spacings_with_detached_values_and_with_channels(tmp_path):
     nrrd.write(str(tmp_path / "a.nhdr"), VOLUME, header, detached_header=True, index_order="C")
     with pytest.raises(GeometryError, match="keeps its values in another file"):
         read_image(tmp_path / "a.nhdr")
+    data = (tmp_path / "a.nrrd").read_bytes()
+    (tmp_path / "d.nrrd").write_bytes(data.replace(b"encoding: raw", b"encoding: raw\nline skip: 2", 1))
+    with pytest.raises(GeometryError, match="lines to skip"):
+        read_image(tmp_path / "d.nrrd")
     nrrd.write(str(tmp_path / "b.nrrd"), VOLUME, {"encoding": "raw", "spacings": [1.0, 2.0, 3.0]}, index_order="C")
     assert read_image(tmp_path / "b.nrrd").spacing == (None, None, None)  # no unit: nothing is guessed
     both = np.stack([VOLUME, VOLUME + 1], axis=-1)

@@ -78,6 +78,10 @@ def _stack(
     plane = ny * nx * n_inner * dtype.itemsize
     first_plane, shape = outer * nz * plane, (nz, ny, nx)
     layout = Layout(range_of_planes(first_plane, nz, plane), shape, dtype, n_inner, inner, flips)
+    if int(header.get("line skip", 0)):
+        raise GeometryError(
+            f"{where}: has lines to skip before its values, which are not read; write it again as .nrrd"
+        )
     if "data file" in header or "datafile" in header:
         raise GeometryError(f"{where}: keeps its values in another file; write both as one .nrrd file")
     encoding = str(header.get("encoding", "")).lower()
