@@ -4,15 +4,27 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from payloadfield.cells import H5adColumns, read_cells_h5ad, write_cells_h5ad
+from payloadfield.cells import H5adColumns, h5ad, h5ad_extract, has_anndata, read_cells_h5ad, write_cells_h5ad
 from payloadfield.errors import CellsError, StudyError
 from payloadfield.study import load_study
 
 anndata = pytest.importorskip("anndata")
 UM = H5adColumns(1.0)
+in_a_process = h5ad._extracted
+
+
+def here(path, type_column, columns):
+    """The same as in a process of its own, which takes seconds to start."""
+    try:
+        return h5ad_extract.extract(str(path), type_column, columns)
+    except Exception as error:
+        raise CellsError(f"{path}: cannot be read as AnnData ({error!r})") from None
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process(monkeypatch):
+    monkeypatch.setattr(h5ad, "_extracted", here)
 
 
 def write(path, **parts):
@@ -67,29 +79,64 @@ def test_what_is_missing_is_said(path, parts, where, message):
         read_cells_h5ad(write(path, **parts), where)
 
 
-def test_files_that_are_none_are_refused(path, tmp_path, monkeypatch):
+def test_files_that_are_none_are_refused(path, monkeypatch):
     with pytest.raises(CellsError, match="there is no such file"):
         read_cells_h5ad(path, UM)
-    for content in (b"", b"\x89HDF\r\n\x1a\n" + bytes(200), b"x_um,y_um"):
-        path.write_bytes(content)
-        with pytest.raises(CellsError, match="cannot be read as AnnData"):
-            read_cells_h5ad(path, UM)
-    monkeypatch.setitem(sys.modules, "anndata", None)
+    path.write_bytes(b"x_um,y_um")
+    monkeypatch.setattr(h5ad, "has_anndata", lambda: False)
     with pytest.raises(CellsError, match=r"anndata is not installed; `pip install 'payloadfield\[anndata\]'`"):
         read_cells_h5ad(path, UM)
+    monkeypatch.setitem(sys.modules, "anndata", None)
+    assert not has_anndata()
 
 
-@given(st.data())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_damaged_files_are_refused_and_never_crash(path, data):
-    content = bytearray(write(path).read_bytes())
-    for _ in range(data.draw(st.integers(1, 20))):
-        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    path.write_bytes(content[: data.draw(st.integers(1, len(content)))])
-    try:
+def test_a_process_of_its_own_finds_the_same(path, monkeypatch):
+    write(path, px=[1, 2, 3], py=[4.0, 5.0, 6.0])
+    where = H5adColumns(2.0, ["px", "py"], 50.0)
+    expected = read_cells_h5ad(path, where)
+    monkeypatch.setattr(h5ad, "_extracted", in_a_process)
+    found = read_cells_h5ad(path, where)
+    assert list(found) == list(expected)
+    np.testing.assert_array_equal(found["a"].positions, expected["a"].positions)
+    path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(200))
+    with pytest.raises(CellsError, match=r"cannot be read as AnnData \(\w+: "):
         read_cells_h5ad(path, UM)
-    except CellsError as error:
-        assert str(error).startswith(str(path)) and "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)", "the HDF5 library fails on it"),
+        ("import sys\nsys.exit(3)", "no reason given"),
+        ("import time\ntime.sleep(60)", "takes longer than 0.2 s"),
+    ],
+)
+def test_a_crash_of_the_hdf5_library_is_a_refusal(path, tmp_path, monkeypatch, program, message):
+    (tmp_path / "program.py").write_text(program)
+    monkeypatch.setattr(h5ad_extract, "__file__", str(tmp_path / "program.py"))
+    monkeypatch.setattr(h5ad, "_extracted", in_a_process)
+    if "longer" in message:
+        monkeypatch.setattr(h5ad, "LONGEST", 0.2)
+    with pytest.raises(CellsError, match=message):
+        read_cells_h5ad(write(path), UM)
+
+
+@pytest.mark.validate
+def test_damaged_files_are_refused_and_never_crash(path, monkeypatch):
+    monkeypatch.setattr(h5ad, "_extracted", in_a_process)
+    intact, rng = write(path).read_bytes(), np.random.default_rng(0)
+    n_refused = 0
+    for _ in range(15):
+        content = bytearray(intact)
+        for place in rng.integers(0, len(content), rng.integers(1, 30)):
+            content[place] = rng.integers(0, 256)
+        path.write_bytes(content[: rng.integers(len(content) // 2, 2 * len(content))])
+        try:
+            read_cells_h5ad(path, UM)
+        except CellsError as error:
+            assert str(error).startswith(str(path)) and "\n" not in str(error)
+            n_refused += 1
+    assert n_refused > 3
 
 
 def test_what_is_exported_is_read_back(path):

@@ -52,6 +52,8 @@ def test_examples_on_cells_load_and_place_cells(example, tmp_path):
     (tmp_path / "study.toml").write_text(AROUND + example)
     study = load_study(tmp_path / "study.toml")
     assert study.cells.n_cells >= (2 if "file" in example else 30)
+    if "h5ad" in example:
+        return
     again = load_study(study.effective)
     np.testing.assert_array_equal(again.cells.position, study.cells.position)
     np.testing.assert_array_equal(again.cells.type_index, study.cells.type_index)

@@ -2,7 +2,7 @@
 
 from payloadfield.cells.cells import Cells
 from payloadfield.cells.excluded import MINIMUM_OPEN, exclude_volume
-from payloadfield.cells.h5ad import H5adColumns, import_anndata, read_cells_h5ad, write_cells_h5ad
+from payloadfield.cells.h5ad import H5adColumns, has_anndata, read_cells_h5ad, write_cells_h5ad
 from payloadfield.cells.labelled import read_labelled_cells, types_by_range, types_by_table
 from payloadfield.cells.layout import PATTERNS, CellShare, Gradient, Spheroids
 from payloadfield.cells.listed import ListedCells, read_cells_csv
@@ -23,7 +23,7 @@ __all__ = [
     "ListedCells",
     "Spheroids",
     "exclude_volume",
-    "import_anndata",
+    "has_anndata",
     "place_cells",
     "read_cells_csv",
     "read_cells_h5ad",

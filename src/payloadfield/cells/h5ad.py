@@ -1,6 +1,9 @@
 """Cells in AnnData files (.h5ad): read as a list of cells, and written with what was computed for them."""
 
-import importlib
+import importlib.util
+import subprocess
+import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,14 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from payloadfield.cells import h5ad_extract
+from payloadfield.cells.h5ad_extract import SPATIAL
 from payloadfield.cells.listed import ListedCells
 from payloadfield.errors import CellsError
 from payloadfield.geometry import FloatArray
 
-# Columns of a file that says nothing else.
-SPATIAL, TYPE = "spatial", "type"
-# What AnnData raises for files that it cannot read.
-_UNREADABLE = (OSError, KeyError, ValueError, TypeError, AttributeError, IndexError, RuntimeError, AssertionError)
+# Column of types of a file that says nothing else.
+TYPE = "type"
+# Longest time that reading a file may take [s].
+LONGEST = 600
 _SHOWN = 12
 
 
@@ -35,25 +40,13 @@ class H5adColumns:
     type_column: str | None = None
 
 
-def import_anndata() -> Any:
-    """The package anndata, or None where it is not installed."""
-    try:
-        return importlib.import_module("anndata")
-    except ImportError:
-        return None
-
-
-def _registry_error() -> type[BaseException]:
-    """What AnnData raises for an element of unknown kind; it is no public name of every version."""
-    try:
-        error: type[BaseException] = importlib.import_module("anndata._io.specs.registry").IORegistryError
-    except (ImportError, AttributeError):
-        return OSError
-    return error
+def has_anndata() -> bool:
+    """Whether the package anndata is installed."""
+    return importlib.util.find_spec("anndata") is not None
 
 
 def read_cells_h5ad(path: str | Path, where: H5adColumns, only_type: str | None = None) -> dict[str, ListedCells]:
-    """Cells by type from an AnnData file; its matrix X is not read.
+    """Cells by type from an AnnData file.
 
     only_type: type of all cells, where the file has no column of types and none is asked for
     Raises CellsError for a missing package, file or column, and for cells without a place or a type, with their rows.
@@ -61,46 +54,53 @@ def read_cells_h5ad(path: str | Path, where: H5adColumns, only_type: str | None 
     path = Path(path)
     if not path.is_file():
         raise CellsError(f"{path}: there is no such file; cells in AnnData format are needed")
-    anndata = import_anndata()
-    if anndata is None:
+    if not has_anndata():
         raise CellsError(
-            f"{path}: the package anndata is not installed; `pip install 'payloadfield[anndata]'`, or use "
-            "a CSV file of cells"
+            f"{path}: the package anndata is not installed; `pip install 'payloadfield[anndata]'`, or use a CSV file "
+            "of cells"
         )
-    try:
-        data = anndata.read_h5ad(path, backed="r")
-        obs, spatial = data.obs, np.asarray(data.obsm[SPATIAL]) if SPATIAL in data.obsm else None
-        data.file.close()
-    except (*_UNREADABLE, _registry_error()) as error:
-        raise CellsError(
-            f"{path}: cannot be read as AnnData ({str(error).splitlines()[0] if str(error) else error!r})"
-        ) from None
-    position = _positions(path, obs, spatial, where)
-    types = _types(path, obs, where, only_type)
-    rows = np.arange(len(position))
-    if len(rows) == 0:
+    found = _extracted(path, where.type_column or TYPE, where.columns or ())
+    if found["n_cells"] == 0:
         raise CellsError(f"{path}: no cells; one row of obs per cell is needed")
+    position, types = _positions(path, found, where), _types(path, found, where, only_type)
+    rows = np.arange(len(position))
     return {
-        str(name): ListedCells(position[types == name], rows[types == name], str(path)) for name in dict.fromkeys(types)
+        str(name): ListedCells(position[types == name], rows[types == name], str(path))
+        for name in dict.fromkeys(types.tolist())
     }
 
 
-def _positions(path: Path, obs: Any, spatial: Any, where: H5adColumns) -> FloatArray:
+def _extracted(path: Path, type_column: str, columns: Sequence[str]) -> Mapping[str, Any]:
+    """What h5ad_extract.extract finds, in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "cells.npz"
+        program = [sys.executable, "-P", h5ad_extract.__file__, str(path), type_column, str(result), *columns]
+        try:
+            done = subprocess.run(program, capture_output=True, timeout=LONGEST, check=False)
+        except subprocess.TimeoutExpired:
+            raise CellsError(f"{path}: reading it takes longer than {LONGEST} s; is it damaged?") from None
+        if done.returncode != 0:
+            said = done.stderr.decode(errors="replace").strip().splitlines()
+            why = "the HDF5 library fails on it" if done.returncode < 0 else said[-1] if said else "no reason given"
+            raise CellsError(f"{path}: cannot be read as AnnData ({why})")
+        with np.load(result) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+
+
+def _positions(path: Path, found: Mapping[str, Any], where: H5adColumns) -> FloatArray:
     """Centres, (n, 3) z, y, x [um]."""
+    said = f'obsm["{SPATIAL}"]'
     if where.columns is not None:
-        missing = [name for name in where.columns if name not in obs]
+        missing = [name for name in where.columns if name not in found["names"]]
         if missing:
-            raise CellsError(f"{path}: obs has no column {', '.join(missing)}; it has: {_names(obs)}")
+            raise CellsError(f"{path}: obs has no column {', '.join(missing)}; it has: {_names(found)}")
         said = f"obs[{', '.join(where.columns)}]"
-        spatial = np.stack([np.asarray(obs[name]) for name in where.columns], axis=1)
-    else:
-        said = f'obsm["{SPATIAL}"]'
-        if spatial is None:
-            raise CellsError(
-                f"{path}: no {said}; say under columns which columns of obs are x, y and z; there are: {_names(obs)}"
-            )
-    needed = 2 if where.height is not None else 3
-    if spatial.ndim != 2 or spatial.shape[1] != needed or spatial.dtype.kind not in "iuf":
+    if "spatial" not in found:
+        raise CellsError(
+            f"{path}: no {said}; say under columns which columns of obs are x, y and z; there are: {_names(found)}"
+        )
+    spatial, needed = found["spatial"], 2 if where.height is not None else 3
+    if spatial.ndim != 2 or spatial.shape != (found["n_cells"], needed) or spatial.dtype.kind not in "iuf":
         raise CellsError(
             f"{path}: {said} holds an array of shape {spatial.shape} and type {spatial.dtype}; numbers x, y and z are "
             "needed, or x and y with the key height"
@@ -112,20 +112,18 @@ def _positions(path: Path, obs: Any, spatial: Any, where: H5adColumns) -> FloatA
     return np.ascontiguousarray(position[:, ::-1])
 
 
-def _types(path: Path, obs: Any, where: H5adColumns, only_type: str | None) -> Any:
+def _types(path: Path, found: Mapping[str, Any], where: H5adColumns, only_type: str | None) -> Any:
     """Name of the type of each cell, (n,)."""
     column = where.type_column or TYPE
-    if column not in obs:
+    if "types" not in found:
         if where.type_column is None and only_type is not None:
-            return np.full(len(obs), only_type, dtype=object)
+            return np.full(int(found["n_cells"]), only_type)
         raise CellsError(
             f"{path}: obs has no column {column!r} of cell types; name it under type_column, or give type for all "
-            f"cells; there are: {_names(obs)}"
+            f"cells; there are: {_names(found)}"
         )
-    known = ~np.asarray(obs[column].isna())
-    types = np.array([str(name).strip() for name in obs[column]], dtype=object)
-    _refuse_rows(path, ~known | (types == ""), f"without a type in obs[{column}]")
-    return types
+    _refuse_rows(path, ~found["has_type"] | (found["types"] == ""), f"without a type in obs[{column}]")
+    return found["types"]
 
 
 def _refuse_rows(path: Path, wrong: Any, what: str) -> None:
@@ -134,8 +132,8 @@ def _refuse_rows(path: Path, wrong: Any, what: str) -> None:
         raise CellsError(f"{path}: {int(wrong.sum()):,} of {len(wrong):,} cells {what}: row {rows} (counted from 0)")
 
 
-def _names(obs: Any) -> str:
-    names = [str(name) for name in obs.columns]
+def _names(found: Mapping[str, Any]) -> str:
+    names = found["names"].tolist()
     return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "") or "none"
 
 
@@ -151,7 +149,8 @@ def write_cells_h5ad(
 
     columns: (n,) and unit by name; position: (n, 3) x, y, z [um]; times: (n_time,) [s]; series: (n, n_time) by name
     """
-    data = import_anndata().AnnData(X=np.stack([values for values, _ in columns.values()], axis=1))
+    anndata: Any = importlib.import_module("anndata")
+    data = anndata.AnnData(X=np.stack([values for values, _ in columns.values()], axis=1))
     data.var_names = list(columns)
     data.var["unit"] = [unit for _, unit in columns.values()]
     data.obs_names = [str(index) for index in range(len(position))]

@@ -74,8 +74,8 @@ def _transport_plan(geometry: Geometry, field: str, diffusivity: float) -> Plan:
     cells = SimpleNamespace(type_index=nothing, entry_start=np.zeros(1, np.int64), entry_voxel=nothing,
                             entry_weight=np.zeros(0))  # fmt: skip
     mechanism = SimpleNamespace(
-        fields=(SimpleNamespace(name=field, contains={}, depth=None),), field_names=(field,), states=(), accumulators=(),
-        moieties=(), contacts=(), study_parameters=(), cell_parameters=(),
+        fields=(SimpleNamespace(name=field, contains={}, depth=None),), field_names=(field,), states=(),
+        accumulators=(), moieties=(), contacts=(), study_parameters=(), cell_parameters=(),
     )  # fmt: skip
     study: Any = SimpleNamespace(
         geometry=geometry, mechanism=mechanism, diffusivity=np.array([diffusivity]), pockets=find_pockets(geometry),
