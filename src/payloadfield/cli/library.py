@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 @click.group(
-    short_help="Look up molecules, cell types and materials.", epilog="Example: payloadfield library show T-DXd"
+    short_help="Look up what the literature says.", epilog="Example: payloadfield library show T-DXd"
 )
 def library() -> None:
-    """Look up molecules, cell types and materials: value, unit, range, grade and source."""
+    """Look up molecules, cell types, materials, set-ups and more: value, unit, range, grade and source."""
 
 
 @library.command("list", epilog="Example: payloadfield library list --kind cell_type")
