@@ -1,5 +1,6 @@
 """Modules of a mechanism: composition, choice, extension by files of one's own, and refusals."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -185,3 +186,21 @@ def test_every_module_says_what_it_is_and_needs_only_what_is_there():
     found = find_modules("adc")
     for module in found.values():
         assert module.doc and set(module.needs) | set(module.excludes) <= set(found), module.name
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "mechanisms.md").read_text(encoding="utf-8")
+
+
+def test_the_page_lists_every_module_and_whether_it_is_on():
+    table = PAGE.split("## Modules of `adc`")[1].split("\n## ")[0]
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| `")]
+    on_page = {name: row[1] == "yes" for row in rows for name in re.findall(r"`(\w+)`", row[0])}
+    assert on_page == {module.name: module.is_default for module in find_modules("adc").values()}
+
+
+def test_the_example_of_a_file_of_ones_own_is_read(tmp_path):
+    text = next(block for block in re.findall(r"```toml\n(.*?)```", PAGE, re.S) if "extends" in block)
+    found = load_mechanism(write(tmp_path, text))
+    rates = {reaction.name: str(reaction.rate) for reaction in found.reactions}
+    assert rates["capture"] == "k_stick * payload" and rates["exit"].endswith("boost")
+    assert str(next(item.diffusivity for item in found.fields if item.name == "payload")) == "D_payload * (1.0 / boost)"

@@ -13,6 +13,8 @@ from payloadfield.mechanism import load_mechanism
 from payloadfield.mechanism.expressions import parse
 from payloadfield.mechanism.pruning import find_absent, vanishes, without
 from payloadfield.store.digest import study_digest
+from payloadfield.store.reader import open_run
+from payloadfield.store.simulate import simulate
 from payloadfield.study import load, load_study
 from payloadfield.toml_text import dump_toml
 
@@ -267,3 +269,20 @@ def test_fields_like_another_move_in_materials_as_that_one_does():
     assert study.bath.permeability[names.index("adc_4")] == 1.0 and np.isinf(
         study.bath.permeability[names.index("payload")]
     )
+
+
+def test_a_run_keeps_the_whole_of_a_mechanism_that_extends_another(tmp_path):
+    """Without the file that it came from, and without modules to choose: the kept table is what they made together."""
+    (tmp_path / "mine.toml").write_text(
+        'extends = "adc"\nmodules = ["efflux"]\n[scale.reactions.cell]\nexit = "boost"\n'
+        '[parameters]\nboost = { unit = "1", value = "2" }\n'
+    )
+    path = tmp_path / "study.toml"
+    path.write_text(dump_toml(BASE | NO_PROTEASE | {"mechanism": "mine.toml", "duration": "2 min"}))
+    simulate(path, tmp_path / "run", backend="numpy")
+    (tmp_path / "mine.toml").unlink()
+    kept = load_study(tmp_path / "run" / "study.toml")
+    assert "efflux" in [reaction.name for reaction in kept.mechanism.reactions]
+    assert kept.mechanism.modules == {} and kept.mechanism.left_out == ("protease",)
+    assert open_run(tmp_path / "run").state == "finished"
+    assert study_digest(kept) == json.loads((tmp_path / "run" / "manifest.json").read_text())["study_digest"]
