@@ -6,20 +6,20 @@
 // ds/dt = sum_r nu_r q_r;   source_fe = w_e sum_r nu_fr q_r(u_e, s)
 //
 // Rates of change of the states, and sources of the exchanged fields at every entry.
-// over: n_cell
+// over: n_cell by n_designs
 // twin: cell_rates
-//   n_cell        scalar                       [1]
-//   n_open        scalar                       [1] open voxels
-//   n_entry       scalar                       [1]
-//   fields        (N_FIELDS, n_open)           [nM] moves (N_EXCHANGED, n_entry)
-//   states        (N_STATES, n_cell)           [molecules]
-//   p             (N_PARAMETERS)               [of the mechanism file]
-//   cp            (N_CELL_PARAMETERS, n_cell)  [of the mechanism file]
-//   start         (n_cell+1)                   [1] first entry of each cell
-//   voxel         (n_entry)                    [1] open voxel
-//   weight        (n_entry)                    [1]
-//   d_states      (N_STATES, n_cell)           [molecules/s]
-//   entry_source  (N_EXCHANGED, n_entry)       [molecules/s]
+//   n_cell        scalar                                  [1]
+//   n_open        scalar                                  [1] open voxels
+//   n_entry       scalar                                  [1]
+//   fields        (n_designs, N_FIELDS, n_open)           [nM] moves (n_designs, N_EXCHANGED, n_entry)
+//   states        (n_designs, N_STATES, n_cell)           [molecules]
+//   p             (n_designs, N_PARAMETERS)               [of the mechanism file]
+//   cp            (n_designs, N_CELL_PARAMETERS, n_cell)  [of the mechanism file]
+//   start         (n_cell+1)                              [1] first entry of each cell
+//   voxel         (n_entry)                               [1] open voxel
+//   weight        (n_entry)                               [1]
+//   d_states      (n_designs, N_STATES, n_cell)           [molecules/s]
+//   entry_source  (n_designs, N_EXCHANGED, n_entry)       [molecules/s]
 extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_rates(
     const long long n_cell, const long long n_open, const long long n_entry, const real* __restrict__ fields,
     const real* __restrict__ states, const real* __restrict__ p, const real* __restrict__ cp,
@@ -28,27 +28,33 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_rates(
 ) {
     const long long c = item();
     if (c >= n_cell) return;
+    fields += row_of(N_FIELDS, 0) * n_open;
+    states += row_of(N_STATES, 0) * n_cell;
+    p += row_of(N_PARAMETERS, 0);
+    cp += row_of(N_CELL_PARAMETERS, 0) * n_cell;
+    d_states += row_of(N_STATES, 0) * n_cell;
+    entry_source += row_of(N_EXCHANGED, 0) * n_entry;
     cell_rates_at(c, n_cell, n_open, n_entry, fields, states, p, cp, start, voxel, weight, d_states, entry_source);
 }
 
 // L U = sg I - J_ss;   schur_fge = -w_e sum_r (nu_fr + A_f M nu_r) dq_r/du_g,   M = (L U)^-1
 //
 // Factors of every cell, and what its elimination adds at every entry to the equation of field f by field g.
-// over: n_cell
+// over: n_cell by n_designs
 // twin: cell_factor
-//   n_cell       scalar                       [1]
-//   n_open       scalar                       [1] open voxels
-//   n_entry      scalar                       [1]
-//   base_fields  (N_FIELDS, n_open)           [nM] moves (N_EXCHANGED, n_entry)
-//   base_states  (N_STATES, n_cell)           [molecules]
-//   p            (N_PARAMETERS)               [of the mechanism file]
-//   cp           (N_CELL_PARAMETERS, n_cell)  [of the mechanism file]
-//   start        (n_cell+1)                   [1] first entry of each cell
-//   voxel        (n_entry)                    [1] open voxel
-//   weight       (n_entry)                    [1]
-//   sg           (1)                          [1/s] 1 / (gamma dt)
-//   lu           (N_LU, n_cell)               [1/s, s on the diagonal]
-//   entry_schur  (N_SCHUR, n_entry)           [molecules/s/nM]
+//   n_cell       scalar                                  [1]
+//   n_open       scalar                                  [1] open voxels
+//   n_entry      scalar                                  [1]
+//   base_fields  (n_designs, N_FIELDS, n_open)           [nM] moves (n_designs, N_EXCHANGED, n_entry)
+//   base_states  (n_designs, N_STATES, n_cell)           [molecules]
+//   p            (n_designs, N_PARAMETERS)               [of the mechanism file]
+//   cp           (n_designs, N_CELL_PARAMETERS, n_cell)  [of the mechanism file]
+//   start        (n_cell+1)                              [1] first entry of each cell
+//   voxel        (n_entry)                               [1] open voxel
+//   weight       (n_entry)                               [1]
+//   sg           (1)                                     [1/s] 1 / (gamma dt)
+//   lu           (n_designs, N_LU, n_cell)               [1/s, s on the diagonal]
+//   entry_schur  (n_designs, N_SCHUR, n_entry)           [molecules/s/nM]
 extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_factor(
     const long long n_cell, const long long n_open, const long long n_entry, const real* __restrict__ base_fields,
     const real* __restrict__ base_states, const real* __restrict__ p, const real* __restrict__ cp,
@@ -57,6 +63,12 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_factor(
 ) {
     const long long c = item();
     if (c >= n_cell) return;
+    base_fields += row_of(N_FIELDS, 0) * n_open;
+    base_states += row_of(N_STATES, 0) * n_cell;
+    p += row_of(N_PARAMETERS, 0);
+    cp += row_of(N_CELL_PARAMETERS, 0) * n_cell;
+    lu += row_of(N_LU, 0) * n_cell;
+    entry_schur += row_of(N_SCHUR, 0) * n_entry;
     cell_factor_at(
         c, n_cell, n_open, n_entry, base_fields, base_states, p, cp, start, voxel, weight, sg[0], lu, entry_schur
     );
@@ -65,22 +77,22 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_factor(
 // out_e = w_e sum_r nu_fr dq_r/ds . M rhs
 //
 // Sources of exchanged field number f at every entry that follow from the states' right-hand side.
-// over: n_cell
+// over: n_cell by n_designs
 // twin: cell_respond
-//   n_cell       scalar                       [1]
-//   n_open       scalar                       [1] open voxels
-//   n_entry      scalar                       [1]
-//   base_fields  (N_FIELDS, n_open)           [nM] moves (N_EXCHANGED, n_entry)
-//   base_states  (N_STATES, n_cell)           [molecules]
-//   p            (N_PARAMETERS)               [of the mechanism file]
-//   cp           (N_CELL_PARAMETERS, n_cell)  [of the mechanism file]
-//   start        (n_cell+1)                   [1] first entry of each cell
-//   voxel        (n_entry)                    [1] open voxel
-//   weight       (n_entry)                    [1]
-//   lu           (N_LU, n_cell)               [1/s, s on the diagonal]
-//   rhs          (N_STATES, n_cell)           [molecules/s]
-//   f            scalar                       [1] number among the exchanged fields, below N_EXCHANGED
-//   out_entry    (n_entry)                    [molecules/s]
+//   n_cell       scalar                                  [1]
+//   n_open       scalar                                  [1] open voxels
+//   n_entry      scalar                                  [1]
+//   base_fields  (n_designs, N_FIELDS, n_open)           [nM] moves (n_designs, N_EXCHANGED, n_entry)
+//   base_states  (n_designs, N_STATES, n_cell)           [molecules]
+//   p            (n_designs, N_PARAMETERS)               [of the mechanism file]
+//   cp           (n_designs, N_CELL_PARAMETERS, n_cell)  [of the mechanism file]
+//   start        (n_cell+1)                              [1] first entry of each cell
+//   voxel        (n_entry)                               [1] open voxel
+//   weight       (n_entry)                               [1]
+//   lu           (n_designs, N_LU, n_cell)               [1/s, s on the diagonal]
+//   rhs          (n_designs, N_STATES, n_cell)           [molecules/s]
+//   f            scalar                                  [1] number among the exchanged fields, below N_EXCHANGED
+//   out_entry    (n_designs, n_entry)                    [molecules/s]
 extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_respond(
     const long long n_cell, const long long n_open, const long long n_entry, const real* __restrict__ base_fields,
     const real* __restrict__ base_states, const real* __restrict__ p, const real* __restrict__ cp,
@@ -89,6 +101,13 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_respond(
 ) {
     const long long c = item();
     if (c >= n_cell) return;
+    base_fields += row_of(N_FIELDS, 0) * n_open;
+    base_states += row_of(N_STATES, 0) * n_cell;
+    p += row_of(N_PARAMETERS, 0);
+    cp += row_of(N_CELL_PARAMETERS, 0) * n_cell;
+    lu += row_of(N_LU, 0) * n_cell;
+    rhs += row_of(N_STATES, 0) * n_cell;
+    out_entry += row_of(1, 0) * n_entry;
     cell_respond_at(
         c, n_cell, n_open, n_entry, base_fields, base_states, p, cp, start, voxel, weight, lu, rhs, f, out_entry
     );
@@ -97,30 +116,39 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_respond(
 // rhs += sign sum_e w_e sum_r nu_r dq_r/du_f increment_e
 //
 // What an increment of exchanged field number f does to the states.
-// over: n_cell
+// over: n_cell by n_designs
 // twin: cell_absorb
-//   n_cell       scalar                       [1]
-//   n_open       scalar                       [1] open voxels
-//   n_entry      scalar                       [1]
-//   base_fields  (N_FIELDS, n_open)           [nM] moves (N_EXCHANGED, n_entry)
-//   base_states  (N_STATES, n_cell)           [molecules]
-//   p            (N_PARAMETERS)               [of the mechanism file]
-//   cp           (N_CELL_PARAMETERS, n_cell)  [of the mechanism file]
-//   start        (n_cell+1)                   [1] first entry of each cell
-//   voxel        (n_entry)                    [1] open voxel
-//   weight       (n_entry)                    [1]
-//   increment    (n_open)                     [nM] moves (n_entry)
-//   f            scalar                       [1] number among the exchanged fields, below N_EXCHANGED
-//   sign         scalar                       [1]
-//   rhs          (N_STATES, n_cell)           [molecules/s] in place
+//   n_cell       scalar                                  [1]
+//   n_open       scalar                                  [1] open voxels
+//   n_entry      scalar                                  [1]
+//   base_fields  (n_designs, N_FIELDS, n_open)           [nM] moves (n_designs, N_EXCHANGED, n_entry)
+//   base_states  (n_designs, N_STATES, n_cell)           [molecules]
+//   p            (n_designs, N_PARAMETERS)               [of the mechanism file]
+//   cp           (n_designs, N_CELL_PARAMETERS, n_cell)  [of the mechanism file]
+//   start        (n_cell+1)                              [1] first entry of each cell
+//   voxel        (n_entry)                               [1] open voxel
+//   weight       (n_entry)                               [1]
+//   row          scalar                                  [1] row of the field among the increments, below n_rows
+//   n_rows       scalar                                  [1]
+//   increment    (n_designs, n_rows, n_open)             [nM] moves (n_designs, n_entry)
+//   f            scalar                                  [1] number among the exchanged fields, below N_EXCHANGED
+//   sign         scalar                                  [1]
+//   rhs          (n_designs, N_STATES, n_cell)           [molecules/s] in place
 extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_absorb(
     const long long n_cell, const long long n_open, const long long n_entry, const real* __restrict__ base_fields,
     const real* __restrict__ base_states, const real* __restrict__ p, const real* __restrict__ cp,
     const long long* __restrict__ start, const long long* __restrict__ voxel, const real* __restrict__ weight,
-    const real* __restrict__ increment, const int f, const real sign, real* __restrict__ rhs
+    const int row, const int n_rows, const real* __restrict__ increment, const int f, const real sign,
+    real* __restrict__ rhs
 ) {
     const long long c = item();
     if (c >= n_cell) return;
+    base_fields += row_of(N_FIELDS, 0) * n_open;
+    base_states += row_of(N_STATES, 0) * n_cell;
+    p += row_of(N_PARAMETERS, 0);
+    cp += row_of(N_CELL_PARAMETERS, 0) * n_cell;
+    increment += row_of(n_rows, row) * n_open;
+    rhs += row_of(N_STATES, 0) * n_cell;
     cell_absorb_at(
         c, n_cell, n_open, n_entry, base_fields, base_states, p, cp, start, voxel, weight, increment, f, sign, rhs
     );
@@ -129,16 +157,54 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_absorb(
 // out = M rhs
 //
 // The increments of the states.
-// over: n_cell
+// over: n_cell by n_designs
 // twin: cell_solve
-//   n_cell  scalar              [1]
-//   lu      (N_LU, n_cell)      [1/s, s on the diagonal]
-//   rhs     (N_STATES, n_cell)  [molecules/s]
-//   out     (N_STATES, n_cell)  [molecules]
+//   n_cell  scalar                         [1]
+//   lu      (n_designs, N_LU, n_cell)      [1/s, s on the diagonal]
+//   rhs     (n_designs, N_STATES, n_cell)  [molecules/s]
+//   out     (n_designs, N_STATES, n_cell)  [molecules]
 extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_solve(
     const long long n_cell, const real* __restrict__ lu, const real* __restrict__ rhs, real* __restrict__ out
 ) {
     const long long c = item();
     if (c >= n_cell) return;
+    lu += row_of(N_LU, 0) * n_cell;
+    rhs += row_of(N_STATES, 0) * n_cell;
+    out += row_of(N_STATES, 0) * n_cell;
     cell_solve_at(c, n_cell, lu, rhs, out);
+}
+
+// flux = q(s),   slope = dq/ds
+//
+// What every cell gives by contact number f to each cell that it touches, and the slope by the state that is given.
+// over: n_cell by n_designs
+// twin: cell_contacts
+//   n_cell   scalar                                  [1]
+//   n_open   scalar                                  [1] open voxels
+//   n_entry  scalar                                  [1]
+//   fields   (n_designs, N_FIELDS, n_open)           [nM] not read: moves (0)
+//   states   (n_designs, N_STATES, n_cell)           [molecules]
+//   p        (n_designs, N_PARAMETERS)               [of the mechanism file]
+//   cp       (n_designs, N_CELL_PARAMETERS, n_cell)  [of the mechanism file]
+//   start    (n_cell+1)                              [1] first entry of each cell, moves (0)
+//   voxel    (n_entry)                               [1] open voxel, moves (0)
+//   weight   (n_entry)                               [1] moves (0)
+//   f        scalar                                  [1] number of the contact, below N_CONTACTS
+//   flux     (n_cell)                                [molecules/s]
+//   slope    (n_cell)                                [1/s]
+extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_contacts(
+    const long long n_cell, const long long n_open, const long long n_entry, const real* __restrict__ fields,
+    const real* __restrict__ states, const real* __restrict__ p, const real* __restrict__ cp,
+    const long long* __restrict__ start, const long long* __restrict__ voxel, const real* __restrict__ weight,
+    const int f, real* __restrict__ flux, real* __restrict__ slope
+) {
+    const long long c = item();
+    if (c >= n_cell) return;
+    fields += row_of(N_FIELDS, 0) * n_open;
+    states += row_of(N_STATES, 0) * n_cell;
+    p += row_of(N_PARAMETERS, 0);
+    cp += row_of(N_CELL_PARAMETERS, 0) * n_cell;
+    flux += row_of(n_cell, 0);
+    slope += row_of(n_cell, 0);
+    cell_contacts_at(c, n_cell, n_open, n_entry, fields, states, p, cp, start, voxel, weight, f, flux, slope);
 }

@@ -5,7 +5,8 @@
 //   small  type of the preconditioner: float, or double
 //   BLOCK  threads in a block, a power of two; fixed for a build, since the order of the sums depends on it
 //
-// Offsets are 64-bit. Sums are in double and in an order that n and BLOCK alone decide: runs repeat bit for bit.
+// A batch solves several designs over one geometry: blockIdx.y is the design, and arrays that differ between designs have
+// the design first. Offsets are 64-bit. Sums are in double and in an order that n and BLOCK alone decide: runs repeat bit for bit.
 
 #ifndef DYNAMIC_SHARED
 #define DYNAMIC_SHARED(type, name) extern __shared__ type name[]
@@ -14,6 +15,11 @@
 // Number of the item that this thread works on.
 __device__ __forceinline__ long long item() {
     return (long long)blockIdx.x * blockDim.x + threadIdx.x;
+}
+
+// Number of a row of this block's design, in an array with so many rows for each.
+__device__ __forceinline__ long long row_of(const long long n_rows, const long long row) {
+    return blockIdx.y * n_rows + row;
 }
 
 // The smaller, the larger of two numbers.
@@ -63,6 +69,20 @@ __device__ __forceinline__ double block_sum(const double value) {
 __device__ __forceinline__ void block_partial(const double value, double* __restrict__ partial) {
     const double total = block_sum(value);
     if (threadIdx.x == 0) partial[(long long)blockIdx.y * gridDim.x + blockIdx.x] = total;
+}
+
+// Largest value of all threads of the block, for thread 0, and left in partial[block]; as block_partial.
+__device__ __forceinline__ void block_largest(const double value, double* __restrict__ partial) {
+    __shared__ double scratch[BLOCK];
+    scratch[threadIdx.x] = value;
+    __syncthreads();
+    for (unsigned int half = BLOCK / 2; half > 0; half /= 2) {
+        if (threadIdx.x < half && scratch[threadIdx.x + half] > scratch[threadIdx.x]) {
+            scratch[threadIdx.x] = scratch[threadIdx.x + half];
+        }
+        __syncthreads();
+    }
+    if (threadIdx.x == 0) partial[(long long)blockIdx.y * gridDim.x + blockIdx.x] = scratch[0];
 }
 
 // sum_d g_di (u_j - u_i) over the six directions; differences first, so that fluxes cancel between neighbours.

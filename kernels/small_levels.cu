@@ -16,24 +16,24 @@ __device__ __forceinline__ void smooth_level(
 //
 // Two smoothing steps, the next level's correction, two steps; on the last level x_i = b_i q_i. Tables of the levels
 // are laid end to end; nodes, parents and children count from the first node of their level.
-// over: one block
+// over: one block by n_designs
 // shared: 3 n_node small
 // twin: ReferenceBackend._cycle
-//   n_levels     scalar        [1] levels, the last included
-//   n_node       scalar        [1] nodes of all of them
-//   offset       (n_levels+1)  [1] first node of each level
-//   width        (n_levels)    [1] neighbours in each level's table
-//   table_start  (n_levels+1)  [1] first entry of each level's table
-//   neighbour    (n_table)     [1]
-//   g            (n_table)     [um]
-//   parent       (n_node)      [1] node of the next level; not read on the last
-//   child_start  (n_node+1)    [1] first child of each node, counted over all; none on the first level
-//   child        (n_child)     [1]
-//   inverse      (n_node)      [1/um]
-//   first        scalar        [1] weight of the outer smoothing steps
-//   second       scalar        [1] weight of the inner ones
-//   rhs          (n_top)       [nM um] b of the first of these levels
-//   out          (n_top)       [nM]
+//   n_levels     scalar               [1] levels, the last included
+//   n_node       scalar               [1] nodes of all of them
+//   offset       (n_levels+1)         [1] first node of each level
+//   width        (n_levels)           [1] neighbours in each level's table
+//   table_start  (n_levels+1)         [1] first entry of each level's table
+//   neighbour    (n_table)            [1]
+//   g            (n_table)            [um]
+//   parent       (n_node)             [1] node of the next level; not read on the last
+//   child_start  (n_node+1)           [1] first child of each node, counted over all; none on the first level
+//   child        (n_child)            [1]
+//   inverse      (n_designs, n_node)  [1/um]
+//   first        scalar               [1] weight of the outer smoothing steps
+//   second       scalar               [1] weight of the inner ones
+//   rhs          (n_designs, n_top)   [nM um] b of the first of these levels
+//   out          (n_designs, n_top)   [nM]
 extern "C" __global__ void __launch_bounds__(BLOCK, 1) small_levels(
     const int n_levels, const long long n_node, const long long* __restrict__ offset, const int* __restrict__ width,
     const long long* __restrict__ table_start, const int* __restrict__ neighbour, const float* __restrict__ g,
@@ -41,6 +41,9 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) small_levels(
     const small* __restrict__ inverse, const small first, const small second, const small* __restrict__ rhs,
     small* __restrict__ out
 ) {
+    inverse += row_of(n_node, 0);
+    rhs += row_of(offset[1], 0);
+    out += row_of(offset[1], 0);
     DYNAMIC_SHARED(small, pool);
     small* b = pool;
     small* x = pool + n_node;
@@ -74,4 +77,43 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) small_levels(
         smooth_level(n, width[level], neighbour + table, g + table, inverse + lo, first, b + lo, x + lo, t + lo);
     }
     for (long long i = threadIdx.x; i < offset[1]; i += BLOCK) out[i] = t[i];
+}
+
+// w_k = sum_i w_i over the nodes i of aggregate k;   q_k = 1 / (w_k + s_k)
+//
+// Reciprocal diagonals of all these levels from the zeroth-order terms of the first of them.
+// over: one block by n_designs
+// shared: 1 n_node real
+// twin: _Levels.set_zeroth
+//   n_levels     scalar               [1] levels, the last included
+//   n_node       scalar               [1] nodes of all of them
+//   offset       (n_levels+1)         [1] first node of each level
+//   child_start  (n_node+1)           [1] first child of each node, counted over all; none on the first level
+//   child        (n_child)            [1]
+//   row_sum      (n_node)             [um]
+//   top          (n_designs, n_top)   [um] w of the first level
+//   inverse      (n_designs, n_node)  [1/um] q
+extern "C" __global__ void __launch_bounds__(BLOCK) small_diagonals(
+    const int n_levels, const long long n_node, const long long* __restrict__ offset,
+    const long long* __restrict__ child_start, const int* __restrict__ child, const real* __restrict__ row_sum,
+    const real* __restrict__ top, small* __restrict__ inverse
+) {
+    DYNAMIC_SHARED(real, terms);
+    top += row_of(offset[1], 0);
+    inverse += row_of(n_node, 0);
+    for (long long i = threadIdx.x; i < offset[1]; i += BLOCK) terms[i] = top[i];
+    __syncthreads();
+    for (int level = 1; level < n_levels; ++level) {
+        const long long below = offset[level - 1];
+        for (long long k = offset[level] + threadIdx.x; k < offset[level + 1]; k += BLOCK) {
+            real w = real(0);
+            for (long long c = child_start[k]; c < child_start[k + 1]; ++c) w += terms[below + child[c]];
+            terms[k] = w;
+        }
+        __syncthreads();
+    }
+    for (long long i = threadIdx.x; i < n_node; i += BLOCK) {
+        const real total = terms[i] + row_sum[i];
+        inverse[i] = total > real(0) ? small(real(1) / total) : small(1);
+    }
 }

@@ -3,124 +3,158 @@
 // out_s = sum of values[start_s .. start_s+1]
 //
 // The second launch of every sum: one block per sum.
-// over: blocks of n_sums
+// over: blocks of n_sums by n_designs
 // twin: numpy.add.reduceat
-//   n_sums  scalar      [1]
-//   start   (n_sums+1)  [1] first value of each sum
-//   values  (n_values)  [any]
-//   out     (n_sums)    [as values]
+//   n_sums    scalar                 [1] of each design
+//   n_values  scalar                 [1] of each design
+//   start     (n_sums+1)             [1] first value of each sum
+//   values    (n_designs, n_values)  [any]
+//   out       (n_designs, n_sums)    [as values]
 extern "C" __global__ void __launch_bounds__(BLOCK) segment_sums(
-    const long long n_sums, const long long* __restrict__ start, const double* __restrict__ values,
-    double* __restrict__ out
+    const long long n_sums, const long long n_values, const long long* __restrict__ start,
+    const double* __restrict__ values, double* __restrict__ out
 ) {
     const long long s = blockIdx.x;
     if (s >= n_sums) return;
+    const double* own = values + row_of(n_values, 0);
     double total = 0.0;
-    for (long long i = start[s] + threadIdx.x; i < start[s + 1]; i += BLOCK) total += values[i];
+    for (long long i = start[s] + threadIdx.x; i < start[s + 1]; i += BLOCK) total += own[i];
     total = block_sum(total);
-    if (threadIdx.x == 0) out[s] = total;
+    if (threadIdx.x == 0) out[row_of(n_sums, s)] = total;
 }
 
-// partial = sum_i a_i b_i
+// partial = sum_i r_i^2
 //
-// Products of two vectors: norms, amounts, conjugate gradients.
-// over: n
-// twin: ReferenceBackend.amount
-//   n        scalar      [1] length of the vectors
-//   a        (n)         [any]
-//   b        (n)         [any] may be a
-//   partial  (n_blocks)  [a b]
-extern "C" __global__ void __launch_bounds__(BLOCK) dot(
-    const long long n, const real* a, const real* b, double* __restrict__ partial
+// Squared norm of a right-hand side.
+// over: n by n_designs
+// twin: ReferenceBackend.norm
+//   n        scalar                 [1] open voxels
+//   r        (n_designs, n)         [any]
+//   partial  (n_designs, n_blocks)  [r^2]
+extern "C" __global__ void __launch_bounds__(BLOCK) square(
+    const long long n, const real* __restrict__ r, double* __restrict__ partial
 ) {
     const long long i = item();
-    block_partial(i < n ? double(a[i]) * double(b[i]) : 0.0, partial);
-}
-
-// partial_r = sum_i u_ri
-//
-// Sum of each row.
-// over: n by n_rows
-// twin: ReferenceBackend.sums
-//   n        scalar              [1] length of a row
-//   n_rows   scalar              [1]
-//   values   (n_rows, n)         [any]
-//   partial  (n_rows, n_blocks)  [as values]
-extern "C" __global__ void __launch_bounds__(BLOCK) row_sums(
-    const long long n, const long long n_rows, const real* __restrict__ values, double* __restrict__ partial
-) {
-    const long long i = item();
-    block_partial(i < n && blockIdx.y < n_rows ? double(values[blockIdx.y * n + i]) : 0.0, partial);
+    const double value = i < n ? double(r[row_of(n, i)]) : 0.0;
+    block_partial(value * value, partial);
 }
 
 // partial_c = sum of values[order_i] over chunk c
 //
 // Sums over pockets: voxels ordered by pocket and cut into chunks, none of which spans two pockets; one block a chunk.
-// over: blocks of n_chunks
+// over: blocks of n_chunks by n_designs
 // twin: ReferenceBackend.pocket_sums
-//   n_chunks     scalar        [1]
-//   chunk_start  (n_chunks+1)  [1] first place of each chunk in order
-//   order        (n)           [1] open voxels, by pocket
-//   values       (n)           [nM um^3/s, or um^3/s]
-//   partial      (n_chunks)    [as values]
+//   n_chunks     scalar                 [1]
+//   n            scalar                 [1] open voxels
+//   chunk_start  (n_chunks+1)           [1] first place of each chunk in order
+//   order        (n)                    [1] open voxels, by pocket
+//   values       (n_designs, n)         [nM um^3/s, or um^3/s]
+//   partial      (n_designs, n_chunks)  [as values]
 extern "C" __global__ void __launch_bounds__(BLOCK) pocket_sums(
-    const long long n_chunks, const long long* __restrict__ chunk_start, const int* __restrict__ order,
-    const real* __restrict__ values, double* __restrict__ partial
+    const long long n_chunks, const long long n, const long long* __restrict__ chunk_start,
+    const int* __restrict__ order, const real* __restrict__ values, double* __restrict__ partial
 ) {
     const long long c = blockIdx.x;
     if (c >= n_chunks) return;
+    const real* own = values + row_of(n, 0);
     double total = 0.0;
-    for (long long i = chunk_start[c] + threadIdx.x; i < chunk_start[c + 1]; i += BLOCK) total += values[order[i]];
+    for (long long i = chunk_start[c] + threadIdx.x; i < chunk_start[c + 1]; i += BLOCK) total += own[order[i]];
     block_partial(total, partial);
 }
 
-// partial = sum_i C_i (e_i / (floor + max(|u_i|, |v_i|)))^2
+// v_ri = u_ri + sum_k m_k T_kri;   total_r = sum_i w_i v_ri;   largest_r = max_i |v_ri|
 //
-// Error of a field, weighted by accessible volume; divided by sum C and under a root it is the norm.
-// over: n
+// Amount and largest value of every quantity after the step; rows are the fields, or states, of every design in turn.
+// over: n by n_rows
+// twin: ReferenceBackend.amount
+//   n             scalar              [1] open voxels, or cells
+//   n_rows        scalar              [1] quantities of all designs
+//   n_kinds       scalar              [1] quantities of a design
+//   weights       (n_weights, n)      [um^3, or 1] moves (n_rows, n)
+//   weight_of     (n_kinds)           [1] row of each quantity in weights
+//   coefficients  (4)                 [1] m
+//   u             (n_rows, n)         [nM or molecules]
+//   terms         (4, n_rows, n)      [as u]
+//   total         (n_rows, n_blocks)  [u w]
+//   largest       (n_rows, n_blocks)  [as u]
+extern "C" __global__ void __launch_bounds__(BLOCK) measure(
+    const long long n, const long long n_rows, const int n_kinds, const real* __restrict__ weights,
+    const int* __restrict__ weight_of, const real* __restrict__ coefficients, const real* __restrict__ u,
+    const real* __restrict__ terms, double* __restrict__ total, double* __restrict__ largest
+) {
+    const long long i = item();
+    double amount = 0.0, size = 0.0;
+    if (i < n) {
+        const long long k = blockIdx.y * n + i;
+        real after = u[k];
+#pragma unroll
+        for (int s = 0; s < 4; ++s) after += coefficients[s] * terms[s * n_rows * n + k];
+        amount = double(weights[weight_of[blockIdx.y % n_kinds] * n + i]) * double(after);
+        size = fabs(double(after));
+    }
+    block_partial(amount, total);
+    block_largest(size, largest);
+}
+
+// v = u + sum_k m_k T_k;   e = sum_k c_k T_k;   partial_r = sum_i w_i (e_ri / (floor_r + max(|u_ri|, |v_ri|)))^2
+//
+// Error of every quantity; divided by sum w and under a root it is the norm. Rows as in measure.
+// over: n by n_rows
 // twin: ReferenceBackend.error_norm
-//   n         scalar      [1] open voxels
-//   floor     scalar      [nM]
-//   capacity  (n)         [um^3]
-//   error     (n)         [nM]
-//   old       (n)         [nM] u
-//   new_      (n)         [nM] v
-//   partial   (n_blocks)  [um^3]
-extern "C" __global__ void __launch_bounds__(BLOCK) error_norm(
-    const long long n, const real floor, const real* __restrict__ capacity, const real* __restrict__ error,
-    const real* __restrict__ old, const real* __restrict__ new_, double* __restrict__ partial
+//   n             scalar              [1] open voxels, or cells
+//   n_rows        scalar              [1] quantities of all designs
+//   n_kinds       scalar              [1] quantities of a design
+//   weights       (n_weights, n)      [um^3, or 1] moves (n_rows, n)
+//   weight_of     (n_kinds)           [1] row of each quantity in weights
+//   coefficients  (4)                 [1] m
+//   error         (4)                 [1] c
+//   floor         (n_rows)            [nM or molecules]
+//   u             (n_rows, n)         [as floor]
+//   terms         (4, n_rows, n)      [as floor]
+//   partial       (n_rows, n_blocks)  [um^3, or 1]
+extern "C" __global__ void __launch_bounds__(BLOCK) step_error(
+    const long long n, const long long n_rows, const int n_kinds, const real* __restrict__ weights,
+    const int* __restrict__ weight_of, const real* __restrict__ coefficients, const real* __restrict__ error,
+    const double* __restrict__ floor, const real* __restrict__ u, const real* __restrict__ terms,
+    double* __restrict__ partial
 ) {
     const long long i = item();
     double square = 0.0;
     if (i < n) {
-        const double relative = double(error[i] / (floor + larger(fabs(old[i]), fabs(new_[i]))));
-        square = double(capacity[i]) * relative * relative;
+        const long long k = blockIdx.y * n + i;
+        const real before = u[k];
+        real after = before, change = real(0);
+#pragma unroll
+        for (int s = 0; s < 4; ++s) {
+            const real term = terms[s * n_rows * n + k];
+            after += coefficients[s] * term;
+            change += error[s] * term;
+        }
+        const double relative = double(change) / (floor[blockIdx.y] + double(larger(fabs(before), fabs(after))));
+        square = double(weights[weight_of[blockIdx.y % n_kinds] * n + i]) * relative * relative;
     }
     block_partial(square, partial);
 }
 
-// partial_s = sum_c (e_sc / (floor_s + max(|u_sc|, |v_sc|)))^2
+// u_i += sum_k m_k T_ki where the step is accepted
 //
-// Error of each state over the cells; divided by their number and under a root it is the norm.
-// over: n by n_rows
-// twin: ReferenceBackend.state_error_norms
-//   n        scalar              [1] cells
-//   n_rows   scalar              [1] states
-//   floor    (n_rows)            [molecules]
-//   error    (n_rows, n)         [molecules]
-//   old      (n_rows, n)         [molecules] u
-//   new_     (n_rows, n)         [molecules] v
-//   partial  (n_rows, n_blocks)  [1]
-extern "C" __global__ void __launch_bounds__(BLOCK) state_error_norms(
-    const long long n, const long long n_rows, const real* __restrict__ floor, const real* __restrict__ error,
-    const real* __restrict__ old, const real* __restrict__ new_, double* __restrict__ partial
+// The step taken; of all designs at once.
+// over: n
+// twin: ReferenceBackend.combine
+//   n             scalar  [1] length of the vectors
+//   verdict       (1)     [1] 1 for an accepted step, else 0
+//   coefficients  (4)     [1] m
+//   terms         (4, n)  [nM or molecules]
+//   u             (n)     [as terms] in place
+extern "C" __global__ void __launch_bounds__(BLOCK) accept(
+    const long long n, const int* __restrict__ verdict, const real* __restrict__ coefficients,
+    const real* __restrict__ terms, real* __restrict__ u
 ) {
     const long long i = item();
-    double square = 0.0;
-    if (i < n && blockIdx.y < n_rows) {
-        const long long k = blockIdx.y * n + i;
-        const double relative = double(error[k] / (floor[blockIdx.y] + larger(fabs(old[k]), fabs(new_[k]))));
-        square = relative * relative;
-    }
-    block_partial(square, partial);
+    if (i >= n) return;
+    if (verdict[0] == 0) return;
+    real after = u[i];
+#pragma unroll
+    for (int s = 0; s < 4; ++s) after += coefficients[s] * terms[s * n + i];
+    u[i] = after;
 }

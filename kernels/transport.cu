@@ -1,157 +1,212 @@
 // Transport between open voxels and exchange with the bath, one thread per voxel or per contact.
 
-// out_i += C_i sum_k c_k T_kfi + D sum_d g_di (u_j - u_i)
+// out_fi += C_i sum_k c_k T_kfi + D sum_d g_di (u_fj - u_fi)
 //
 // The right-hand side of a stage: history of the earlier stages, and transport; the bath's share is bath_flux.
-// over: n
+// over: n by n_designs
 // twin: ReferenceBackend.stage_rhs
-//   n             scalar                   [1] open voxels
-//   n_fields      scalar                   [1]
-//   field         scalar                   [1] row of the field in terms, below n_fields
-//   n_terms       scalar                   [1] stages so far, up to n_stages
-//   D             scalar                   [um^2/s]
-//   neighbour     (6, n)                   [1] open voxel per direction, itself where there is none
-//   g             (6, n)                   [um]
-//   capacity      (n)                      [um^3]
-//   value         (n)                      [nM]
-//   terms         (n_stages, n_fields, n)  [nM] moves (n_terms, n)
-//   coefficients  (n_stages)               [1/s]
-//   out           (n)                      [nM um^3/s] in place
+//   n             scalar                    [1] open voxels
+//   n_fields      scalar                    [1]
+//   field         scalar                    [1] below n_fields
+//   n_terms       scalar                    [1] stages so far, up to n_stages
+//   D             (n_designs)               [um^2/s]
+//   neighbour     (6, n)                    [1] open voxel per direction, itself where there is none
+//   g             (6, n)                    [um]
+//   capacity      (n)                       [um^3]
+//   value         (n_designs, n_fields, n)  [nM] moves (n_designs, n)
+//   terms         (n_stages, n_rows, n)     [nM] moves (n_terms, n_designs, n)
+//   coefficients  (n_stages)                [1/s]
+//   out           (n_designs, n_fields, n)  [nM um^3/s] in place, moves (n_designs, n)
 extern "C" __global__ void __launch_bounds__(BLOCK) stage_rhs(
-    const long long n, const int n_fields, const int field, const int n_terms, const real D,
+    const long long n, const int n_fields, const int field, const int n_terms, const real* __restrict__ D,
     const int* __restrict__ neighbour, const float* __restrict__ g, const real* __restrict__ capacity,
     const real* __restrict__ value, const real* __restrict__ terms, const real* __restrict__ coefficients,
     real* __restrict__ out
 ) {
     const long long i = item();
     if (i >= n) return;
+    const long long own = row_of(n_fields, field) * n, stage = (long long)gridDim.y * n_fields * n;
     real history = real(0);
-    for (int k = 0; k < n_terms; ++k) history += coefficients[k] * terms[((long long)k * n_fields + field) * n + i];
-    out[i] += capacity[i] * history + D * divergence(i, n, neighbour, g, value);
+    for (int k = 0; k < n_terms; ++k) history += coefficients[k] * terms[k * stage + own + i];
+    out[own + i] += capacity[i] * history + D[blockIdx.y] * divergence(i, n, neighbour, g, value + own);
 }
 
-// out_i += g_bath,i (bath - u_i)
+// out_fi += g_bath,i (bath - u_fi)
 //
-// Inflow from the bath at the voxels that touch it.
-// over: n_contact
+// Inflow from the bath at the voxels that touch it. The bath's concentrations come first among the small quantities.
+// over: n_contact by n_designs
 // twin: ReferenceBackend.stage_rhs
-//   n_contact    scalar       [1] voxels that touch the bath
-//   voxel        (n_contact)  [1]
-//   conductance  (n_contact)  [um^3/s]
-//   bath         (1)          [nM]
-//   value        (n)          [nM] moves (n_contact)
-//   out          (n)          [nM um^3/s] in place, moves (n_contact)
+//   n_contact    scalar                            [1] voxels that touch the bath
+//   n            scalar                            [1] open voxels
+//   n_fields     scalar                            [1]
+//   field        scalar                            [1] below n_fields
+//   n_small      scalar                            [1] small quantities of a design
+//   voxel        (n_contact)                       [1]
+//   conductance  (n_designs, n_fields, n_contact)  [um^3/s] moves (n_designs, n_contact)
+//   small_value  (n_designs, n_small)              [nM]
+//   value        (n_designs, n_fields, n)          [nM] moves (n_designs, n_contact)
+//   out          (n_designs, n_fields, n)          [nM um^3/s] in place, moves (n_designs, n_contact)
 extern "C" __global__ void __launch_bounds__(BLOCK) bath_flux(
-    const long long n_contact, const long long* __restrict__ voxel, const real* __restrict__ conductance,
-    const real* __restrict__ bath, const real* __restrict__ value, real* __restrict__ out
+    const long long n_contact, const long long n, const int n_fields, const int field, const int n_small,
+    const long long* __restrict__ voxel, const real* __restrict__ conductance, const real* __restrict__ small_value,
+    const real* __restrict__ value, real* __restrict__ out
 ) {
     const long long k = item();
     if (k >= n_contact) return;
-    out[voxel[k]] += conductance[k] * (bath[0] - value[voxel[k]]);
+    const long long own = row_of(n_fields, field), i = own * n + voxel[k];
+    out[i] += conductance[own * n_contact + k] * (small_value[row_of(n_small, field)] - value[i]);
 }
 
-// partial = sum_i g_bath,i (bath - u_i)
+// partial_f = sum_i g_bath,i (bath - u_fi)
 //
-// What enters from the bath.
-// over: n_contact
+// What enters from the bath; rows are the fields of every design in turn.
+// over: n_contact by n_rows
 // twin: ReferenceBackend.bath_inflow
-//   n_contact    scalar       [1] voxels that touch the bath
-//   voxel        (n_contact)  [1]
-//   conductance  (n_contact)  [um^3/s]
-//   bath         (1)          [nM]
-//   value        (n)          [nM] moves (n_contact)
-//   partial      (n_blocks)   [nM um^3/s]
+//   n_contact    scalar                [1] voxels that touch the bath
+//   n_rows       scalar                [1] fields of all designs
+//   n            scalar                [1] open voxels
+//   n_fields     scalar                [1]
+//   n_small      scalar                [1] small quantities of a design
+//   voxel        (n_contact)           [1]
+//   conductance  (n_rows, n_contact)   [um^3/s]
+//   small_value  (n_designs, n_small)  [nM]
+//   value        (n_rows, n)           [nM] moves (n_rows, n_contact)
+//   partial      (n_rows, n_blocks)    [nM um^3/s]
 extern "C" __global__ void __launch_bounds__(BLOCK) bath_inflow(
-    const long long n_contact, const long long* __restrict__ voxel, const real* __restrict__ conductance,
-    const real* __restrict__ bath, const real* __restrict__ value, double* __restrict__ partial
+    const long long n_contact, const long long n_rows, const long long n, const int n_fields, const int n_small,
+    const long long* __restrict__ voxel, const real* __restrict__ conductance, const real* __restrict__ small_value,
+    const real* __restrict__ value, double* __restrict__ partial
+) {
+    const long long k = item(), row = blockIdx.y;
+    double rate = 0.0;
+    if (k < n_contact) {
+        const double bath = double(small_value[row / n_fields * n_small + row % n_fields]);
+        rate = double(conductance[row * n_contact + k]) * (bath - double(value[row * n + voxel[k]]));
+    }
+    block_partial(rate, partial);
+}
+
+// partial = sum_i g_bath,i x_i
+//
+// What a solution of one field gives to the bath.
+// over: n_contact by n_designs
+// twin: Stepper._bath_dot
+//   n_contact    scalar                            [1] voxels that touch the bath
+//   n            scalar                            [1] open voxels
+//   n_fields     scalar                            [1]
+//   field        scalar                            [1] below n_fields
+//   voxel        (n_contact)                       [1]
+//   conductance  (n_designs, n_fields, n_contact)  [um^3/s] moves (n_designs, n_contact)
+//   x            (n_designs, n)                    [nM] moves (n_designs, n_contact)
+//   partial      (n_designs, n_blocks)             [nM um^3/s]
+extern "C" __global__ void __launch_bounds__(BLOCK) bath_dot(
+    const long long n_contact, const long long n, const int n_fields, const int field,
+    const long long* __restrict__ voxel, const real* __restrict__ conductance, const real* __restrict__ x,
+    double* __restrict__ partial
 ) {
     const long long k = item();
-    const bool inside = k < n_contact;
-    block_partial(inside ? double(conductance[k]) * (double(bath[0]) - double(value[voxel[k]])) : 0.0, partial);
+    double rate = 0.0;
+    if (k < n_contact) {
+        rate = double(conductance[row_of(n_fields, field) * n_contact + k]) * double(x[row_of(n, voxel[k])]);
+    }
+    block_partial(rate, partial);
 }
 
 // out_i = A u = z_i u_i - D sum_d g_di (u_j - u_i);   partial = sum_i u_i out_i
 //
 // The elliptic operator of a field and the product that a conjugate-gradient step needs.
-// over: n
+// over: n by n_designs
 // twin: ReferenceBackend._apply
-//   n          scalar      [1] open voxels
-//   D          scalar      [um^2/s]
-//   neighbour  (6, n)      [1] open voxel per direction, itself where there is none
-//   g          (6, n)      [um]
-//   zeroth     (n)         [um^3/s]
-//   value      (n)         [nM]
-//   out        (n)         [nM um^3/s]
-//   partial    (n_blocks)  [nM^2 um^3/s]
+//   n          scalar                 [1] open voxels
+//   D          (n_designs)            [um^2/s]
+//   neighbour  (6, n)                 [1] open voxel per direction, itself where there is none
+//   g          (6, n)                 [um]
+//   zeroth     (n_designs, n)         [um^3/s]
+//   value      (n_designs, n)         [nM]
+//   out        (n_designs, n)         [nM um^3/s]
+//   partial    (n_designs, n_blocks)  [nM^2 um^3/s]
 extern "C" __global__ void __launch_bounds__(BLOCK) apply_dot(
-    const long long n, const real D, const int* __restrict__ neighbour, const float* __restrict__ g,
+    const long long n, const real* __restrict__ D, const int* __restrict__ neighbour, const float* __restrict__ g,
     const real* __restrict__ zeroth, const real* __restrict__ value, real* __restrict__ out,
     double* __restrict__ partial
 ) {
     const long long i = item();
     double product = 0.0;
     if (i < n) {
-        const real image = zeroth[i] * value[i] - D * divergence(i, n, neighbour, g, value);
-        out[i] = image;
-        product = double(value[i]) * double(image);
+        const long long k = row_of(n, i);
+        const real flux = D[blockIdx.y] * divergence(i, n, neighbour, g, value + row_of(n, 0));
+        const real image = zeroth[k] * value[k] - flux;
+        out[k] = image;
+        product = double(value[k]) * double(image);
     }
     block_partial(product, partial);
 }
 
-// rhs_i -= A u = z_i u_i - D sum_d g_di (u_j - u_i)
+// rhs_i -= A u_f = z_i u_fi - D sum_d g_di (u_fj - u_fi)
 //
 // What is left of a right-hand side.
-// over: n
+// over: n by n_designs
 // twin: ReferenceBackend.subtract_image
-//   n          scalar  [1] open voxels
-//   D          scalar  [um^2/s]
-//   neighbour  (6, n)  [1] open voxel per direction, itself where there is none
-//   g          (6, n)  [um]
-//   zeroth     (n)     [um^3/s]
-//   value      (n)     [nM]
-//   rhs        (n)     [nM um^3/s] in place
+//   n          scalar                    [1] open voxels
+//   n_fields   scalar                    [1]
+//   field      scalar                    [1] below n_fields
+//   D          (n_designs)               [um^2/s]
+//   neighbour  (6, n)                    [1] open voxel per direction, itself where there is none
+//   g          (6, n)                    [um]
+//   zeroth     (n_designs, n)            [um^3/s]
+//   value      (n_designs, n_fields, n)  [nM] moves (n_designs, n)
+//   rhs        (n_designs, n)            [nM um^3/s] in place
 extern "C" __global__ void __launch_bounds__(BLOCK) subtract_image(
-    const long long n, const real D, const int* __restrict__ neighbour, const float* __restrict__ g,
-    const real* __restrict__ zeroth, const real* __restrict__ value, real* __restrict__ rhs
+    const long long n, const int n_fields, const int field, const real* __restrict__ D,
+    const int* __restrict__ neighbour, const float* __restrict__ g, const real* __restrict__ zeroth,
+    const real* __restrict__ value, real* __restrict__ rhs
 ) {
     const long long i = item();
     if (i >= n) return;
-    rhs[i] -= zeroth[i] * value[i] - D * divergence(i, n, neighbour, g, value);
+    const long long k = row_of(n, i);
+    const real* own = value + row_of(n_fields, field) * n;
+    rhs[k] -= zeroth[k] * own[i] - D[blockIdx.y] * divergence(i, n, neighbour, g, own);
 }
 
-// z_i = sg C_i + extra_i
+// z_i = sg C_i
 //
-// Zeroth-order term of the elliptic operator of a field; the bath's share is bath_coupling.
-// over: n
+// Zeroth-order term of the elliptic operator of a field; reactions, cells and the bath add theirs.
+// over: n by n_designs
 // twin: ReferenceBackend.set_operator
-//   n         scalar  [1] open voxels
-//   sg        (1)     [1/s] 1 / (gamma dt)
-//   capacity  (n)     [um^3]
-//   extra     (n)     [um^3/s]
-//   zeroth    (n)     [um^3/s]
+//   n         scalar          [1] open voxels
+//   sg        (1)             [1/s] 1 / (gamma dt)
+//   capacity  (n)             [um^3]
+//   zeroth    (n_designs, n)  [um^3/s]
 extern "C" __global__ void __launch_bounds__(BLOCK) set_zeroth(
-    const long long n, const real* __restrict__ sg, const real* __restrict__ capacity,
-    const real* __restrict__ extra, real* __restrict__ zeroth
+    const long long n, const real* __restrict__ sg, const real* __restrict__ capacity, real* __restrict__ zeroth
 ) {
     const long long i = item();
     if (i >= n) return;
-    zeroth[i] = sg[0] * capacity[i] + extra[i];
+    zeroth[row_of(n, i)] = sg[0] * capacity[i];
 }
 
-// out_i += g_bath,i
+// out_i += b g_bath,i
 //
-// Conductance towards the bath at the voxels that touch it.
-// over: n_contact
+// Conductance towards the bath at the voxels that touch it, times what the bath's concentration changes by, or 1.
+// over: n_contact by n_designs
 // twin: ReferenceBackend.bath_coupling
-//   n_contact    scalar       [1] voxels that touch the bath
-//   voxel        (n_contact)  [1]
-//   conductance  (n_contact)  [um^3/s]
-//   out          (n)          [um^3/s] in place, moves (n_contact)
+//   n_contact    scalar                            [1] voxels that touch the bath
+//   n            scalar                            [1] open voxels
+//   n_fields     scalar                            [1]
+//   field        scalar                            [1] below n_fields
+//   voxel        (n_contact)                       [1]
+//   conductance  (n_designs, n_fields, n_contact)  [um^3/s] moves (n_designs, n_contact)
+//   n_small      scalar                            [1] small quantities of a design
+//   column       scalar                            [1] which of them is b, below n_small
+//   b            (n_designs, n_small)              [nM, or 1]
+//   out          (n_designs, n)                    [nM um^3/s, or um^3/s] in place, moves (n_designs, n_contact)
 extern "C" __global__ void __launch_bounds__(BLOCK) bath_coupling(
-    const long long n_contact, const long long* __restrict__ voxel, const real* __restrict__ conductance,
-    real* __restrict__ out
+    const long long n_contact, const long long n, const int n_fields, const int field,
+    const long long* __restrict__ voxel, const real* __restrict__ conductance, const int n_small, const int column,
+    const real* __restrict__ b, real* __restrict__ out
 ) {
     const long long k = item();
     if (k >= n_contact) return;
-    out[voxel[k]] += conductance[k];
+    const real share = conductance[row_of(n_fields, field) * n_contact + k];
+    out[row_of(n, voxel[k])] += b[row_of(n_small, column)] * share;
 }

@@ -2,7 +2,7 @@
 
 // out_i = base_i + sum_k c_k T_ki
 //
-// A stage's value, or a step's result, from the increments of the stages so far.
+// A stage's value from the increments of the stages so far; of all designs at once.
 // over: n
 // twin: ReferenceBackend.combine
 //   n             scalar         [1] length of the vectors
@@ -22,30 +22,9 @@ extern "C" __global__ void __launch_bounds__(BLOCK) combine(
     out[i] = total;
 }
 
-// out_i = sum_k c_k T_ki
-//
-// The same from zero: the estimate of a step's error.
-// over: n
-// twin: ReferenceBackend.combine
-//   n             scalar         [1] length of the vectors
-//   n_terms       scalar         [1] terms used, up to n_stages
-//   terms         (n_stages, n)  [nM or molecules] moves (n_terms, n)
-//   coefficients  (n_stages)     [1]
-//   out           (n)            [as terms]
-extern "C" __global__ void __launch_bounds__(BLOCK) combine_terms(
-    const long long n, const int n_terms, const real* __restrict__ terms, const real* __restrict__ coefficients,
-    real* __restrict__ out
-) {
-    const long long i = item();
-    if (i >= n) return;
-    real total = real(0);
-    for (int k = 0; k < n_terms; ++k) total += coefficients[k] * terms[k * n + i];
-    out[i] = total;
-}
-
 // out_i = max(u_i, 0)
 //
-// The point at which Jacobians are taken.
+// The point at which Jacobians are taken; of all designs at once.
 // over: n
 // twin: ReferenceBackend.clamp
 //   n       scalar  [1] length of the vectors
@@ -59,62 +38,229 @@ extern "C" __global__ void __launch_bounds__(BLOCK) clamp(
     out[i] = larger(values[i], real(0));
 }
 
-// out_i += factor a_i b_i
+// out_i = 0
+//
+// Where a sum begins.
+// over: n by n_designs
+// twin: numpy.zeros_like
+//   n    scalar          [1] length of the vectors
+//   out  (n_designs, n)  [any]
+extern "C" __global__ void __launch_bounds__(BLOCK) clear(
+    const long long n, real* __restrict__ out
+) {
+    const long long i = item();
+    if (i >= n) return;
+    out[row_of(n, i)] = real(0);
+}
+
+// out_i = out_i where it is finite, else 0
+//
+// What a failed attempt left must not begin the next one.
+// over: n by n_designs
+// twin: numpy.nan_to_num
+//   n    scalar          [1] length of the vectors
+//   out  (n_designs, n)  [any] in place
+extern "C" __global__ void __launch_bounds__(BLOCK) heal(
+    const long long n, real* __restrict__ out
+) {
+    const long long i = item();
+    if (i >= n) return;
+    const real value = out[row_of(n, i)];
+    if (!(value - value == real(0))) out[row_of(n, i)] = real(0);
+}
+
+// out_i = u_fi
+//
+// One field's row: the right-hand side that a solve begins with.
+// over: n by n_designs
+// twin: Stepper._load_rhs
+//   n         scalar                    [1] open voxels
+//   n_fields  scalar                    [1]
+//   field     scalar                    [1] below n_fields
+//   values    (n_designs, n_fields, n)  [any] moves (n_designs, n)
+//   out       (n_designs, n)            [as values]
+extern "C" __global__ void __launch_bounds__(BLOCK) take_row(
+    const long long n, const int n_fields, const int field, const real* __restrict__ values, real* __restrict__ out
+) {
+    const long long i = item();
+    if (i >= n) return;
+    out[row_of(n, i)] = values[row_of(n_fields, field) * n + i];
+}
+
+// u_fi += x_i
+//
+// The correction of a field in a loop of fields.
+// over: n by n_designs
+// twin: Stepper._correct
+//   n         scalar                    [1] open voxels
+//   n_fields  scalar                    [1]
+//   field     scalar                    [1] below n_fields
+//   x         (n_designs, n)            [nM]
+//   out       (n_designs, n_fields, n)  [nM] in place, moves (n_designs, n)
+extern "C" __global__ void __launch_bounds__(BLOCK) add_to_row(
+    const long long n, const int n_fields, const int field, const real* __restrict__ x, real* __restrict__ out
+) {
+    const long long i = item();
+    if (i >= n) return;
+    out[row_of(n_fields, field) * n + i] += x[row_of(n, i)];
+}
+
+// out_i -= a_ri
+//
+// A row of Jacobians of the reactions in voxels, taken from a diagonal or a coupling.
+// over: n by n_designs
+// twin: Stepper._coupling
+//   n       scalar                  [1] open voxels
+//   n_rows  scalar                  [1]
+//   row     scalar                  [1] below n_rows
+//   a       (n_designs, n_rows, n)  [um^3/s] moves (n_designs, n)
+//   out     (n_designs, n)          [um^3/s] in place
+extern "C" __global__ void __launch_bounds__(BLOCK) subtract_row(
+    const long long n, const int n_rows, const int row, const real* __restrict__ a, real* __restrict__ out
+) {
+    const long long i = item();
+    if (i >= n) return;
+    out[row_of(n, i)] -= a[row_of(n_rows, row) * n + i];
+}
+
+// out_i += a_ri u_fi
 //
 // What one field adds to the right-hand side of another through a coupling.
-// over: n
+// over: n by n_designs
 // twin: ReferenceBackend.add_product
-//   n       scalar  [1] length of the vectors
-//   factor  scalar  [1]
-//   a       (n)     [um^3/s]
-//   b       (n)     [nM]
-//   out     (n)     [nM um^3/s] in place
+//   n         scalar                    [1] open voxels
+//   n_rows    scalar                    [1]
+//   row       scalar                    [1] below n_rows
+//   n_fields  scalar                    [1]
+//   field     scalar                    [1] below n_fields
+//   a         (n_designs, n_rows, n)    [um^3/s] moves (n_designs, n)
+//   u         (n_designs, n_fields, n)  [nM] moves (n_designs, n)
+//   out       (n_designs, n)            [nM um^3/s] in place
 extern "C" __global__ void __launch_bounds__(BLOCK) add_product(
-    const long long n, const real factor, const real* __restrict__ a, const real* __restrict__ b,
-    real* __restrict__ out
+    const long long n, const int n_rows, const int row, const int n_fields, const int field,
+    const real* __restrict__ a, const real* __restrict__ u, real* __restrict__ out
 ) {
     const long long i = item();
     if (i >= n) return;
-    out[i] += factor * a[i] * b[i];
+    out[row_of(n, i)] += a[row_of(n_rows, row) * n + i] * u[row_of(n_fields, field) * n + i];
 }
 
-// out_i += s_p(i)
+// u_fi = x_i + s_p(i)
 //
-// Shift every pocket so that its residuals sum to zero and the books close.
-// over: n
+// A field's increment: its solution, every pocket shifted so that its residuals sum to zero and the books close.
+// over: n by n_designs
 // twin: ReferenceBackend.shift_pockets
-//   n       scalar       [1] open voxels
-//   pocket  (n)          [1] connected pocket of each voxel
-//   shift   (n_pockets)  [nM]
-//   out     (n)          [nM] in place
-extern "C" __global__ void __launch_bounds__(BLOCK) shift_pockets(
-    const long long n, const int* __restrict__ pocket, const real* __restrict__ shift, real* __restrict__ out
+//   n          scalar                    [1] open voxels
+//   n_fields   scalar                    [1]
+//   field      scalar                    [1] below n_fields
+//   n_pockets  scalar                    [1]
+//   pocket     (n)                       [1] connected pocket of each voxel
+//   x          (n_designs, n)            [nM]
+//   shift      (n_designs, n_pockets)    [nM]
+//   out        (n_designs, n_fields, n)  [nM] moves (n_designs, n)
+extern "C" __global__ void __launch_bounds__(BLOCK) store_shifted(
+    const long long n, const int n_fields, const int field, const long long n_pockets,
+    const int* __restrict__ pocket, const real* __restrict__ x, const real* __restrict__ shift, real* __restrict__ out
 ) {
     const long long i = item();
     if (i >= n) return;
-    out[i] += shift[pocket[i]];
+    out[row_of(n_fields, field) * n + i] = x[row_of(n, i)] + shift[row_of(n_pockets, pocket[i])];
 }
 
-// out_v += factor sum_e q_e over the entries e of voxel v
+// u_fi += s_p(i)
+//
+// The same for a field of a loop, whose increment is stored already.
+// over: n by n_designs
+// twin: ReferenceBackend.shift_pockets
+//   n          scalar                    [1] open voxels
+//   n_fields   scalar                    [1]
+//   field      scalar                    [1] below n_fields
+//   n_pockets  scalar                    [1]
+//   pocket     (n)                       [1] connected pocket of each voxel
+//   shift      (n_designs, n_pockets)    [nM]
+//   out        (n_designs, n_fields, n)  [nM] in place, moves (n_designs, n)
+extern "C" __global__ void __launch_bounds__(BLOCK) shift_pockets(
+    const long long n, const int n_fields, const int field, const long long n_pockets,
+    const int* __restrict__ pocket, const real* __restrict__ shift, real* __restrict__ out
+) {
+    const long long i = item();
+    if (i >= n) return;
+    out[row_of(n_fields, field) * n + i] += shift[row_of(n_pockets, pocket[i])];
+}
+
+// x_i += b z_i
+//
+// What the bath's increment adds to a field.
+// over: n by n_designs
+// twin: Stepper._solve_bordered
+//   n  scalar          [1] open voxels
+//   b  (n_designs)     [nM]
+//   z  (n_designs, n)  [1] the field's answer to its bath
+//   x  (n_designs, n)  [nM] in place
+extern "C" __global__ void __launch_bounds__(BLOCK) add_border(
+    const long long n, const double* __restrict__ b, const real* __restrict__ z, real* __restrict__ x
+) {
+    const long long i = item();
+    if (i >= n) return;
+    x[row_of(n, i)] += real(b[blockIdx.y]) * z[row_of(n, i)];
+}
+
+// out_fv += factor sum_e q_re over the entries e of voxel v
 //
 // What the cells of a voxel give to it, gathered in a fixed order: no two threads write to one place.
-// over: n_touched
+// over: n_touched by n_designs
 // twin: ReferenceBackend.gather
-//   n_touched      scalar         [1] voxels that some cell covers
-//   factor         scalar         [nM um^3 / molecule]
-//   touched_voxel  (n_touched)    [1] open voxel
-//   touched_start  (n_touched+1)  [1] first entry of each
-//   touched_entry  (n_entry)      [1] entries, ordered by voxel
-//   entries        (n_entry)      [molecules/s, or molecules/s/nM]
-//   out            (n_open)       [nM um^3/s, or um^3/s] in place, moves (n_touched)
+//   n_touched      scalar                         [1] voxels that some cell covers
+//   n_entry        scalar                         [1]
+//   n_open         scalar                         [1] open voxels
+//   n_rows         scalar                         [1]
+//   row            scalar                         [1] below n_rows
+//   n_fields       scalar                         [1]
+//   field          scalar                         [1] below n_fields
+//   factor         scalar                         [nM um^3 / molecule]
+//   touched_voxel  (n_touched)                    [1] open voxel
+//   touched_start  (n_touched+1)                  [1] first entry of each
+//   touched_entry  (n_entry)                      [1] entries, ordered by voxel
+//   entries        (n_designs, n_rows, n_entry)   [molecules/s, or molecules/s/nM] moves (n_designs, n_entry)
+//   out            (n_designs, n_fields, n_open)  [nM um^3/s, or um^3/s] in place, moves (n_designs, n_touched)
 extern "C" __global__ void __launch_bounds__(BLOCK) gather(
-    const long long n_touched, const real factor, const long long* __restrict__ touched_voxel,
+    const long long n_touched, const long long n_entry, const long long n_open, const int n_rows, const int row,
+    const int n_fields, const int field, const real factor, const long long* __restrict__ touched_voxel,
     const long long* __restrict__ touched_start, const long long* __restrict__ touched_entry,
     const real* __restrict__ entries, real* __restrict__ out
 ) {
     const long long k = item();
     if (k >= n_touched) return;
+    const long long own = row_of(n_rows, row) * n_entry;
     real total = real(0);
-    for (long long j = touched_start[k]; j < touched_start[k + 1]; ++j) total += entries[touched_entry[j]];
-    out[touched_voxel[k]] += factor * total;
+    for (long long j = touched_start[k]; j < touched_start[k + 1]; ++j) total += entries[own + touched_entry[j]];
+    out[row_of(n_fields, field) * n_open + touched_voxel[k]] += factor * total;
+}
+
+// out_i += sum_j g_ij (other v_j - own v_i) over the cells j that touch cell i
+//
+// Exchange between touching cells, each pair with the same strength both ways, in a fixed order.
+// over: n_cell by n_designs
+// twin: ReferenceBackend.exchange
+//   n_cell     scalar               [1]
+//   row_start  (n_cell+1)           [1] first of the cells that touch each
+//   touching   (n_link)             [1] the other cell
+//   strength   (n_link)             [of the mechanism file]
+//   values     (n_designs, n_cell)  [any]
+//   other      scalar               [1]
+//   own        scalar               [1]
+//   out        (n_designs, n_cell)  [strength times values] in place
+extern "C" __global__ void __launch_bounds__(BLOCK) exchange(
+    const long long n_cell, const long long* __restrict__ row_start, const long long* __restrict__ touching,
+    const real* __restrict__ strength, const real* __restrict__ values, const real other, const real own,
+    real* __restrict__ out
+) {
+    const long long i = item();
+    if (i >= n_cell) return;
+    const real* of_design = values + row_of(n_cell, 0);
+    real total = real(0);
+    for (long long k = row_start[i]; k < row_start[i + 1]; ++k) {
+        total += strength[k] * (other * of_design[touching[k]] - own * of_design[i]);
+    }
+    out[row_of(n_cell, i)] += total;
 }

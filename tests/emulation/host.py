@@ -21,7 +21,7 @@ WARNINGS = ("-Wall", "-Werror", "-Wno-unused-variable", "-Wno-unknown-pragmas", 
 # -Bsymbolic: a kernel named as a function of the C library (advance) is our own.
 OPTIONS = ("-std=c++17", "-O1", "-ffp-contract=off", "-fPIC", "-shared", "-Wl,-Bsymbolic", *WARNINGS)
 BLOCK = 32
-BARRIERS = ("__syncthreads", "block_sum", "block_partial", "accumulate", "smooth_level")
+BARRIERS = ("__syncthreads", "block_sum", "block_partial", "block_largest", "accumulate", "smooth_level")
 TOLERANCE = {"double": 1e-12, "float": 1e-5}
 
 
@@ -48,12 +48,18 @@ class HostKernels:
     def launch(self, name, *arguments):
         """Run a kernel twice, threads upwards and downwards: the same bits, or an error."""
         checked = check_launch(self.kernels[name], arguments, self.build, self.constants)
-        if checked.is_empty:
-            return checked
+        if not checked.is_empty:
+            self.run_checked(checked)
+        return checked
+
+    def run_checked(self, checked):
+        """Run a checked launch, once or twice."""
         if self.once:
             self.call(checked, descending=False)
-            return checked
-        outputs = [a for p, a in zip(self.kernels[name].parameters, arguments, strict=True) if p.is_written]
+            return
+        name = checked.kernel
+        pairs = zip(self.kernels[name].parameters, checked.arguments, strict=True)
+        outputs = [array for parameter, array in pairs if parameter.is_written]
         before = [array.copy() for array in outputs]
         self.call(checked, descending=True)
         downwards = [array.copy() for array in outputs]
@@ -62,7 +68,6 @@ class HostKernels:
         self.call(checked, descending=False)
         for array, values in zip(outputs, downwards, strict=True):
             np.testing.assert_array_equal(array, values, err_msg=f"{name}: the order of threads matters")
-        return checked
 
     def call(self, checked, descending):
         """One run of a checked launch."""

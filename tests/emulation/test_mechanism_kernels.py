@@ -15,6 +15,7 @@ MECHANISMS = {
     "adc": ("adc", ADC),
     "benchmark": (str(ROOT / "benchmarks" / "reference" / "mechanism.toml"), BENCHMARK),
     "two_fields": (str(ROOT / "examples" / "two_fields" / "mechanism.toml"), None),
+    "contacts": (str(ROOT / "tests" / "mechanisms" / "contacts.toml"), None),
     "rich": (None, None),
 }
 # Names that mean something to CUDA, or to the sources around the generated functions.
@@ -93,9 +94,14 @@ def run_cells(case):
         module.cell_respond(*known, lu.astype(float), rhs.astype(float), f, out_twin)
         results[f"respond {f}"] = (out, out_twin)
         absorbed, absorbed_twin, increment = rhs.copy(), rhs.astype(float), given[0][field] / 3
-        launch("cell_absorb", *case.sizes, *given, increment, f, -1.0, absorbed)
+        launch("cell_absorb", *case.sizes, *given, field, len(given[0]), given[0] / 3, f, -1.0, absorbed)
         module.cell_absorb(*known, increment.astype(float), f, -1.0, absorbed_twin)
         results[f"absorb {f}"] = (absorbed, absorbed_twin)
+    for f, contact in enumerate(case.point.mechanism.contacts):
+        (flux, flux_twin), (slope, slope_twin) = case.empty(case.point.n_cell), case.empty(case.point.n_cell)
+        launch("cell_contacts", *case.sizes, *given, f, flux, slope)
+        module.cell_contacts(*known, f, flux_twin, slope_twin)
+        results |= {f"flux of {contact.name}": (flux, flux_twin), f"slope of {contact.name}": (slope, slope_twin)}
     return results
 
 
@@ -110,21 +116,36 @@ def test_reactions_of_voxels_and_bath_are_those_of_the_twin(case, scope):
     point, module = case.point, case.twin
     n = 1 if scope == "bath" else point.fields.shape[1]
     fields, p, capacity, index = as_arrays(case.build, point.fields[:, :n], *case_geometry(point, n))
-    n_loss = len(point.mechanism.accumulators)
     known = [a.astype(float) if a.dtype.kind == "f" else a for a in (fields, p, capacity, index)]
+    sizes, given = (n,), (fields, p, capacity, index)
+    if scope == "bath":  # fields come first among the small quantities; one volume for all
+        sizes, index = (n, len(fields)), np.zeros_like(index)
+        given = fields.ravel(), p, np.ascontiguousarray(capacity[:1, 0]), index
+        known = [known[0], known[1], known[2][:1], index]
     for kind, rows in (("rates", len(fields)), ("jacobian", len(getattr(module, f"{scope.upper()}_PAIRS")))):
-        out, twin = case.empty(rows, n)
-        case.host.launch(f"{scope}_{kind}", n, fields, p, capacity, index, out)
+        (out, twin), flat = case.empty(rows, n), (rows,) if scope == "bath" else (rows, n)
+        out = out.reshape(flat)
+        case.host.launch(f"{scope}_{kind}", *sizes, *given, out)
         getattr(module, f"{scope}_{kind}")(*known, twin)
-        close(out, twin, case.build)
-    partial, twin = np.full((n_loss, -(-n // case.build.block)), np.nan), np.full(n_loss, np.nan)
-    case.host.launch(f"{scope}_losses", n, fields, p, capacity, index, partial)
+        close(out.reshape(rows, n), twin, case.build)
+    check_losses(case, scope, sizes, given, known)
+
+
+def check_losses(case, scope, sizes, given, known):
+    """Rates and what increments add to them, in one sum."""
+    n, n_loss, module = sizes[0], len(case.point.mechanism.accumulators), case.twin
+    increments, twin, more = given[0] / 7, np.zeros(n_loss), np.zeros(n_loss)
+    if scope == "bath":
+        out = np.full(n_loss, np.nan)
+        case.host.launch("bath_losses", *sizes, given[0], given[0], increments, *given[1:], out)
+    else:
+        partial = np.full((n_loss, -(-n // case.build.block)), np.nan)
+        case.host.launch("voxel_losses", *sizes, given[0], given[0], increments, *given[1:], partial)
+        out = partial.sum(axis=1)
     getattr(module, f"{scope}_losses")(*known, twin)
-    close(partial.sum(axis=1)[:, None], twin[:, None], case.build)
-    increments = fields / 7
-    case.host.launch(f"{scope}_losses_linear", n, fields, increments, p, capacity, index, partial)
-    getattr(module, f"{scope}_losses_linear")(known[0], increments.astype(float), *known[1:], twin)
-    close(partial.sum(axis=1)[:, None], twin[:, None], case.build)
+    change = increments.reshape(known[0].shape).astype(float)
+    getattr(module, f"{scope}_losses_linear")(known[0], change, *known[1:], more)
+    close(out[:, None], (twin + more)[:, None], case.build)
 
 
 def case_geometry(point, n):

@@ -1,62 +1,103 @@
-"""Every kernel that is not generated, run on the host over small irregular plans, against the reference backend."""
+"""Every kernel that is not generated, run on the host over small irregular plans, against the reference backend.
 
+Two designs at a time, which differ in their diffusivities and in what they exchange with the bath.
+"""
+
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
 from tests import scenarios
-from tests.emulation.device import Device
-from tests.emulation.host import HostKernels, close, make_build
+from tests.emulation.host import close
+from tests.emulation.machine import HostMachine
 
-from payloadfield.backends.base import smoother_weights
+from payloadfield.backends.plan import ContactTable
 from payloadfield.backends.reference import ReferenceBackend
 from payloadfield.mechanism import generate
+from payloadfield.solver.device import arrays as device_arrays
+from payloadfield.solver.device import program as device_program
+from payloadfield.solver.device.arrays import N_STAGES, DeviceArrays
+from payloadfield.solver.device.solve import FieldSolver
 from payloadfield.solver.discretisation import make_plan
+from payloadfield.solver.tableau import make_ros34pw2
 
 SCENARIOS = {
     "gel_under_a_finite_bath": scenarios.finite_bath,
     "periodic": scenarios.periodic_sides,
     "closed_pocket": scenarios.closed_pocket,
 }
-SG, FIELD = 3e-4, 1
+SG, FIELD, DESIGNS, POCKET_CHUNK = 3e-4, 1, 2, 50
 
 
 @cache
-def find_plan(name):
-    return make_plan(SCENARIOS[name]())
+def find_plans(name):
+    """The plan of a scenario, and one with other coefficients."""
+    plan = make_plan(SCENARIOS[name]())
+    contact = replace(plan.bath, conductance=0.7 * plan.bath.conductance)
+    return plan, replace(plan, diffusivity=0.8 * plan.diffusivity, bath=contact)
 
 
 @cache
-def find_host(precision):
-    return HostKernels(make_build(precision))
+def find_machine(name, precision, most_nodes):
+    """Every launch runs twice, threads upwards and downwards."""
+    return HostMachine(find_plans(name)[0].mechanism, precision, DESIGNS, once=False, most_nodes=most_nodes)
 
 
 class Case:
-    """A plan, the device's side of it and the reference backend, with random vectors in the device's types."""
+    """Two plans, their arrays on the device and their reference backends, with random vectors in the device's types."""
 
-    def __init__(self, name, precision, most_nodes=0):
-        self.plan, self.host = find_plan(name), find_host(precision)
-        self.build, self.launch, self.n = self.host.build, self.host.launch, self.plan.n_open
+    def __init__(self, name, precision, most_nodes=1):
+        self.plans, self.machine = find_plans(name), find_machine(name, precision, most_nodes)
+        self.plan, self.n = self.plans[0], self.plans[0].n_open
+        self.build, tableau = self.machine.build, make_ros34pw2()
+        self.a = DeviceArrays(self.machine, self.plans, self.machine.code.module, tableau)
         code = generate(self.plan.mechanism, "numpy").module
-        self.twin = ReferenceBackend(self.plan, "float64", code)
-        self.device = Device(self.plan, self.host, FIELD, most_nodes)
+        self.twins = [ReferenceBackend(plan, "float64", code) for plan in self.plans]
+        self.solver = FieldSolver(self.a, self.launch)
         self.random = np.random.default_rng(5)
 
+    def launch(self, name, *arguments):
+        """Check and run a kernel."""
+        launch = self.machine.prepare(name, *arguments)
+        if not launch.is_empty:
+            self.machine.run([launch])
+
     def vector(self, *shape, low=0.0):
-        """Random numbers from `low` to 1, as they are in the device's memory."""
-        return self.device.as_real(self.random.uniform(low, 1.0, shape or (self.n,)))
+        """Random numbers from `low` to 1, as they are in the device's memory; of both designs unless said otherwise."""
+        return self.random.uniform(low, 1.0, shape or (DESIGNS, self.n)).astype(self.a.real)
 
     def set_operator(self):
-        extra = self.device.as_real(10.0 * self.vector())
-        self.device.set_operator(SG, extra)
-        self.twin.set_operator(FIELD, float(self.device.real.type(SG)), as_double(extra))
+        """A zeroth-order term with something beside capacity and bath, and its diagonals."""
+        a, extra = self.a, 10.0 * self.vector()
+        a.sg[...] = SG
+        zeroth = a.zeroth[FIELD]
+        self.launch("set_zeroth", self.n, a.sg, a.capacity[a.capacity_row[FIELD]], zeroth)
+        negative = (-extra).reshape(DESIGNS, 1, self.n)
+        self.launch("subtract_row", self.n, 1, 0, negative, zeroth)
+        self.solver.couple_bath(FIELD, zeroth)
+        self.solver.set_diagonals(FIELD)
+        for twin, more in zip(self.twins, extra, strict=True):
+            twin.set_operator(FIELD, float(a.sg[0]), as_double(more))
 
     def close(self, got, expected):
-        close(got, expected, self.build)
+        """Row by row, the designs first."""
+        got, expected = np.asarray(got), np.asarray(expected)
+        close(got.reshape(-1, got.shape[-1]), expected.reshape(-1, expected.shape[-1]), self.build)
+
+    def operator(self):
+        """Arguments of the elliptic operator."""
+        tables = self.a.tables(FIELD)
+        return self.a.D[FIELD], tables.neighbour[0], tables.g[0], self.a.zeroth[FIELD]
 
 
 def as_double(values):
     return np.asarray(values, float).copy()
+
+
+def of_designs(function):
+    """The same for every design, stacked."""
+    return np.stack([function(d) for d in range(DESIGNS)])
 
 
 @pytest.fixture(params=list(SCENARIOS))
@@ -65,13 +106,19 @@ def name(request):
 
 
 @pytest.fixture(params=["float64", "float32", "mixed"])
-def case(request, name):
+def case(request, name, monkeypatch):
+    monkeypatch.setattr(device_arrays, "make_pocket_chunks", cut_small)
     return Case(name, request.param)
 
 
+def cut_small(group, chunks=device_arrays.make_pocket_chunks):
+    """Pockets of several chunks, on a small grid too."""
+    return chunks(group, POCKET_CHUNK)
+
+
 def test_plans_are_irregular_and_span_several_blocks(name):
-    plan = find_plan(name)
-    assert plan.n_open > 3 * find_host("float64").build.block and plan.n_open % find_host("float64").build.block
+    plan, block = find_plans(name)[0], find_machine(name, "float64", 1).build.block
+    assert plan.n_open > 3 * block and plan.n_open % block
     assert (plan.neighbour == np.arange(plan.n_open)).any() and plan.bath.voxel.size
     assert plan.group(FIELD).hierarchy.n_levels >= 3
     if name == "closed_pocket":
@@ -83,221 +130,312 @@ def test_plans_are_irregular_and_span_several_blocks(name):
 
 @pytest.mark.parametrize("n_terms", [0, 1, 3, 4])
 def test_combine(case, n_terms):
-    base, terms, coefficients = case.vector(), case.vector(4, case.n, low=-1.0), case.vector(4, low=-1.0)
-    out, twin = case.device.empty(base), np.zeros(case.n)
+    base, terms, coefficients = case.vector(case.n), case.vector(4, case.n, low=-1.0), case.vector(4, low=-1.0)
+    out, twin = np.full_like(base, np.nan), np.zeros(case.n)
     case.launch("combine", case.n, n_terms, base, terms, coefficients, out)
-    case.twin.combine(twin, as_double(base), as_double(terms[:n_terms]), as_double(coefficients))
-    case.close(out, twin)
-    case.launch("combine_terms", case.n, n_terms, terms, coefficients, out)
-    case.twin.combine(twin, None, as_double(terms[:n_terms]), as_double(coefficients))
+    case.twins[0].combine(twin, as_double(base), as_double(terms[:n_terms]), as_double(coefficients))
     case.close(out, twin)
 
 
-def test_clamp_add_product_and_shift_pockets(case):
-    a, b, out = case.vector(low=-1.0), case.vector(), case.vector()
-    clamped, twin, product = case.device.empty(a), np.zeros(case.n), as_double(out)
+def test_clamp_clear_and_heal(case):
+    a = case.vector(case.n, low=-1.0)
+    clamped, spoilt = np.full_like(a, np.nan), case.vector()
     case.launch("clamp", case.n, a, clamped)
-    case.twin.clamp(twin, as_double(a))
-    np.testing.assert_array_equal(clamped, twin)
-    case.launch("add_product", case.n, 0.75, a, b, out)
-    case.twin.add_product(product, as_double(a), as_double(b), 0.75)
-    case.close(out, product)
-    group = case.plan.group(FIELD)
-    shift, shifted = case.vector(group.n_pockets), as_double(out)
-    case.launch("shift_pockets", case.n, group.pocket, shift, out)
-    case.twin.shift_pockets(FIELD, as_double(shift), shifted)
-    case.close(out, shifted)
+    np.testing.assert_array_equal(clamped, np.maximum(a, 0))
+    spoilt[0, 3], spoilt[1, 5] = np.nan, np.inf
+    healed = np.where(np.isfinite(spoilt), spoilt, 0)
+    case.launch("heal", case.n, spoilt)
+    np.testing.assert_array_equal(spoilt, healed)
+    case.launch("clear", case.n, spoilt)
+    assert not spoilt.any()
+
+
+def test_rows_are_taken_added_and_multiplied_with(case):
+    rows, fields = case.vector(DESIGNS, 3, case.n, low=-1.0), case.vector(DESIGNS, 4, case.n)
+    out = np.full((DESIGNS, case.n), np.nan, case.a.real)
+    case.launch("take_row", case.n, 4, 2, fields, out)
+    np.testing.assert_array_equal(out, fields[:, 2])
+    expected = as_double(out)
+    case.launch("add_product", case.n, 3, 1, 4, 3, rows, fields, out)
+    for d, twin in enumerate(case.twins):
+        twin.add_product(expected[d], as_double(rows[d, 1]), as_double(fields[d, 3]), 1.0)
+    case.launch("subtract_row", case.n, 3, 0, rows, out)
+    case.close(out, expected - rows[:, 0])
+    more = as_double(fields)
+    case.launch("add_to_row", case.n, 4, 1, out, fields)
+    more[:, 1] += out
+    case.close(fields, more)
+
+
+def test_pockets_are_shifted(case):
+    tables, x = case.a.tables(FIELD), case.vector()
+    shift, out = case.vector(DESIGNS, tables.n_pockets), case.vector(DESIGNS, 3, case.n)
+    expected = as_double(x)
+    for d, twin in enumerate(case.twins):
+        twin.shift_pockets(FIELD, as_double(shift[d]), expected[d])
+    sizes = case.n, 3, 1, tables.n_pockets, tables.pocket
+    case.launch("store_shifted", *sizes, x, shift, out)
+    case.close(out[:, 1], expected)
+    case.launch("shift_pockets", *sizes, shift, out)
+    case.close(out[:, 1], 2 * expected - x)
+    b, before = np.array([0.5, -2.0]), as_double(x)
+    case.launch("add_border", case.n, b, shift_of(case), x)
+    case.close(x, before + b[:, None] * shift_of(case))
+
+
+def shift_of(case):
+    """A vector that is the same every time."""
+    return np.tile(np.arange(case.n) / case.n, (DESIGNS, 1)).astype(case.a.real)
 
 
 def test_gather(case):
-    cells = case.plan.cells
-    entries, out = case.vector(len(cells.entry_voxel), low=-1.0), case.vector()
-    twin = as_double(out)
-    touched = cells.touched_voxel, cells.touched_start, cells.touched_entry
-    case.launch("gather", len(cells.touched_voxel), 1.5, *touched, entries, out)
-    case.twin.gather(as_double(entries), 1.5, twin)
-    case.close(out, twin)
+    a, entries = case.a, case.vector(DESIGNS, 2, case.a.n_entries, low=-1.0)
+    out = case.vector(DESIGNS, 3, case.n)
+    expected = as_double(out)
+    case.launch("gather", a.n_touched, a.n_entries, a.n, 2, 1, 3, 2, 1.5, *a.touched, entries, out)
+    for d, twin in enumerate(case.twins):
+        twin.gather(as_double(entries[d, 1]), 1.5, expected[d, 2])
+    case.close(out, expected)
+
+
+def test_exchange_between_touching_cells(case):
+    n = case.plan.cells.n_cells
+    pairs = case.random.uniform(size=(n, n)) < 0.6
+    row, touching = (np.ascontiguousarray(k) for k in np.nonzero(pairs | pairs.T))
+    strength = (1.0 + row + touching).astype(case.a.real)
+    table = ContactTable(np.searchsorted(row, np.arange(n + 1)), touching, as_double(strength))
+    twin = ReferenceBackend(replace(case.plan, contacts=(table,)), "float64", case.twins[0].code)
+    for other, own in ((1.0, 1.0), (1.0, 0.0), (0.0, -2.0)):
+        values, out = case.vector(DESIGNS, n), case.vector(DESIGNS, n)
+        expected = as_double(out)
+        case.launch("exchange", n, table.row_start, table.touching, strength, values, other, own, out)
+        for d in range(DESIGNS):
+            twin.exchange(0, as_double(values[d]), other, own, expected[d])
+        case.close(out, expected)
 
 
 # --- transport -------------------------------------------------------------------------------------------
 
 
+def stage_rhs(case, n_terms, value, terms, coefficients, out):
+    """One field's transport and history."""
+    a, tables = case.a, case.a.tables(FIELD)
+    capacity, stages = a.capacity[a.capacity_row[FIELD]], terms.reshape(N_STAGES, -1, case.n)
+    of = case.n, a.n_fields, FIELD, n_terms, a.D[FIELD], tables.neighbour[0], tables.g[0], capacity
+    case.launch("stage_rhs", *of, value, stages, coefficients, out)
+
+
 @pytest.mark.parametrize("n_terms", [0, 2, 3])
 def test_stage_right_hand_side(case, n_terms):
-    plan, device = case.plan, case.device
-    value, out, terms = case.vector(), case.vector(), case.vector(4, plan.n_fields, case.n, low=-1.0)
-    coefficients, bath, twin = case.vector(4, low=-1.0), case.vector(1), as_double(out)
-    case.launch(
-        "stage_rhs", case.n, plan.n_fields, FIELD, n_terms, device.D, plan.neighbour, device.g, device.capacity,
-        value, terms, coefficients, out,
-    )  # fmt: skip
-    case.launch("bath_flux", plan.bath.voxel.size, plan.bath.voxel, device.bath, bath, value, out)
-    stage = as_double(terms[:n_terms, FIELD])
-    case.twin.stage_rhs(FIELD, as_double(value), float(bath[0]), stage, as_double(coefficients[:n_terms]), twin)
-    case.close(out, twin)
+    a, shape = case.a, (DESIGNS, case.a.n_fields, case.n)
+    value, out, terms = case.vector(*shape), case.vector(*shape), case.vector(4, *shape, low=-1.0)
+    coefficients, small, expected = case.vector(4, low=-1.0), case.vector(DESIGNS, a.n_small), as_double(out)
+    stage_rhs(case, n_terms, value, terms, coefficients, out)
+    contact = a.n_contact, a.n, a.n_fields, FIELD, a.n_small, a.contact, a.conductance
+    case.launch("bath_flux", *contact, small, value, out)
+    for d, twin in enumerate(case.twins):
+        stage = as_double(terms[:n_terms, d, FIELD])
+        given = FIELD, as_double(value[d, FIELD]), float(small[d, FIELD]), stage, as_double(coefficients[:n_terms])
+        twin.stage_rhs(*given, expected[d, FIELD])
+    case.close(out, expected)
 
 
 def test_bath_inflow_and_coupling(case):
-    contact, value, bath, out = case.plan.bath, case.vector(), case.vector(1), np.zeros(case.n, case.device.real)
-    partial, twin = case.device.partial(contact.voxel.size), np.zeros(case.n)
-    case.launch("bath_inflow", contact.voxel.size, contact.voxel, case.device.bath, bath, value, partial)
-    case.close(case.device.add_up(partial), [case.twin.bath_inflow(FIELD, as_double(value), float(bath[0]))])
-    case.launch("bath_coupling", contact.voxel.size, contact.voxel, case.device.bath, out)
-    case.twin.bath_coupling(FIELD, twin)
-    case.close(out, twin)
+    a, out = case.a, np.zeros((DESIGNS, case.n), case.a.real)
+    values, small = case.vector(DESIGNS, a.n_fields, case.n), case.vector(DESIGNS, a.n_small)
+    case.solver.bath_inflow(values, small, a.inflow)
+    fields = range(a.n_fields)
+    expected = of_designs(
+        lambda d: [case.twins[d].bath_inflow(f, as_double(values[d, f]), float(small[d, f])) for f in fields]
+    )
+    case.close(a.inflow, expected)
+    case.solver.bath_dot(FIELD, values[:, FIELD].copy(), a.dot)
+    case.close(a.dot, of_designs(lambda d: [-case.twins[d].bath_inflow(FIELD, as_double(values[d, FIELD]), 0.0)]))
+    case.solver.couple_bath(FIELD, out, small, 2)
+    twin = np.zeros((DESIGNS, case.n))
+    for d in range(DESIGNS):
+        case.twins[d].bath_coupling(FIELD, twin[d])
+    case.close(out, twin * small[:, 2:3])
 
 
 def test_operator_its_product_and_what_it_leaves_of_a_right_hand_side(case):
     case.set_operator()
-    device, value, rhs = case.device, case.vector(low=-1.0), case.vector(low=-1.0)
-    operator = device.D, case.plan.neighbour, device.g, device.zeroth
-    image, partial, left = device.empty(value), device.partial(case.n), as_double(rhs)
-    case.launch("apply_dot", case.n, *operator, value, image, partial)
-    expected = case.twin._apply(FIELD, as_double(value))
+    value, rhs = case.vector(low=-1.0), case.vector(low=-1.0)
+    image, partial = np.full_like(value, np.nan), case.a.partial(DESIGNS, case.a.blocks(case.n))
+    left, dot = as_double(rhs), np.zeros((DESIGNS, 1))
+    case.launch("apply_dot", case.n, *case.operator(), value, image, partial)
+    expected = of_designs(lambda d: case.twins[d]._apply(FIELD, as_double(value[d])))
     case.close(image, expected)
-    case.close(device.add_up(partial), [as_double(value) @ expected])
-    case.launch("subtract_image", case.n, *operator, value, rhs)
-    case.twin.subtract_image(FIELD, as_double(value), left)
+    case.solver.add_up(partial, 1, case.a.blocks(case.n), dot)
+    case.close(dot, (as_double(value) * expected).sum(axis=1, keepdims=True))
+    case.launch("subtract_image", case.n, 1, 0, *case.operator(), value.reshape(DESIGNS, 1, -1), rhs)
+    for d, twin in enumerate(case.twins):
+        twin.subtract_image(FIELD, as_double(value[d]), left[d])
     case.close(rhs, left)
 
 
 def test_what_leaves_one_voxel_enters_another(case):
     """Without capacity and bath the sum of all fluxes is round-off of single terms."""
-    device, value, out = case.device, case.vector(), np.zeros(case.n, case.device.real)
-    terms, coefficients = case.vector(4, case.plan.n_fields, case.n), case.vector(4)
-    case.launch(
-        "stage_rhs", case.n, case.plan.n_fields, FIELD, 0, device.D, case.plan.neighbour, device.g, device.capacity,
-        value, terms, coefficients, out,
-    )  # fmt: skip
-    assert abs(as_double(out).sum()) < 20 * np.finfo(device.real).eps * np.abs(out).sum()
+    shape = DESIGNS, case.a.n_fields, case.n
+    value, out = case.vector(*shape), np.zeros(shape, case.a.real)
+    stage_rhs(case, 0, value, case.vector(4, *shape), case.vector(4), out)
+    assert np.abs(out[:, FIELD]).max() > 1
+    assert abs(as_double(out).sum()) < 20 * np.finfo(case.a.real).eps * np.abs(out).sum()
 
 
 # --- sums ------------------------------------------------------------------------------------------------
 
 
-def test_sums_over_voxels_rows_and_pockets(case):
-    a, b, rows = case.vector(low=-1.0), case.vector(), case.vector(3, case.n)
-    case.close(case.device.dot(a, b), [as_double(a) @ as_double(b)])
-    case.close(case.device.dot(a, a), [case.twin.norm(as_double(a)) ** 2])
-    case.close(case.device.dot(case.device.capacity, b), [case.twin.amount(FIELD, as_double(b))])
-    partial = case.device.partial(case.n, rows=3)
-    case.launch("row_sums", case.n, 3, rows, partial)
-    case.close(case.device.add_up(partial)[:, None], case.twin.sums(as_double(rows))[:, None])
-    case.close(case.device.pocket_sums(b)[:, None], case.twin.pocket_sums(FIELD, as_double(b))[:, None])
+def test_sums_over_voxels_and_pockets(case):
+    r, out = case.vector(low=-1.0), np.zeros((DESIGNS, 1))
+    case.a.r[...] = r
+    case.solver.square(out)
+    case.close(out, of_designs(lambda d: [case.twins[d].norm(as_double(r[d])) ** 2]))
+    sums = np.zeros((DESIGNS, case.a.tables(FIELD).n_pockets))
+    case.solver.pocket_sums(FIELD, r, sums)
+    case.close(sums, of_designs(lambda d: case.twins[d].pocket_sums(FIELD, as_double(r[d]))))
 
 
-def test_error_norms(case):
-    device, error, old, new = case.device, case.vector(low=-1.0), case.vector(low=-1.0), case.vector()
-    partial = device.partial(case.n)
-    case.launch("error_norm", case.n, 0.5, device.capacity, error, old, new, partial)
-    found = np.sqrt(device.add_up(partial) / case.plan.field_capacity(FIELD).sum())
-    case.close(found, [case.twin.error_norm(FIELD, *map(as_double, (error, old, new)), 0.5)])
-    shape = case.plan.n_states, case.plan.cells.n_cells
-    error, old, new, floor = (case.vector(*s, low=0.1) for s in (shape, shape, shape, shape[:1]))
-    partial = np.full((shape[0], 1), np.nan)
-    case.launch("state_error_norms", shape[1], shape[0], floor, error, old, new, partial)
-    expected = case.twin.state_error_norms(*map(as_double, (error, old, new, floor)))
-    case.close(np.sqrt(device.add_up(partial) / shape[1])[:, None], expected[:, None])
+@pytest.mark.parametrize("kind", ["field", "state"])
+def test_amounts_largest_values_floors_and_errors(case, kind):
+    """Of fields with their volumes and of states with equal weights; some of their sizes are to be found."""
+    a, of = case.a, case.a.of[kind]
+    rows, n = (a.n_fields, case.n) if kind == "field" else (a.n_states, a.n_cells)
+    values, terms = case.vector(DESIGNS, rows, n, low=0.5), case.vector(4, DESIGNS, rows, n)
+    of["typical"][...] = np.where(np.arange(rows) % 2, np.nan, 2.0)
+    of["seen"][...] = 0.5
+    a.clock[[1, 13]] = 3.0, 6.0  # dt and the first step: what has just appeared counts twice
+    a.small[...], a.small_terms[...] = 0.1, 0.0
+    a.small[1, 1] = 30.0
+    weights = (a.capacity, a.capacity_of) if kind == "field" else (a.cell_weight, a.cell_weight_of)
+    program = StepProgramPart(case)
+    program._measure(kind, int(kind == "field"), n, rows, *weights, values, terms)
+    after = as_double(values) + np.tensordot(as_double(a.m), as_double(terms), axes=1)
+    change = np.tensordot(as_double(a.error), as_double(terms), axes=1)
+    of_row = as_double(weights[0])[weights[1]]
+    largest = np.abs(after).max(axis=2)
+    size = np.where(np.isnan(of["typical"]), np.maximum(0.5, 2 * largest), 2.0)
+    if kind == "field":
+        size[1, 1] = max(size[1, 1], 30.0)
+    relative = change / (0.1 * size[:, :, None] + np.maximum(np.abs(values), np.abs(after)))
+    case.close(of["largest"], largest)
+    case.close(of["floor"], 0.1 * size)
+    case.close(of["total"][..., None], (of_row * after).sum(axis=2)[..., None])
+    case.close(of["sum"][..., None], (of_row * relative**2).sum(axis=2)[..., None])
+
+
+class StepProgramPart(device_program.StepProgram):
+    """The pieces of a program, run at once."""
+
+    def __init__(self, case):
+        self.a, self.do, self._solver = case.a, case.launch, case.solver
 
 
 # --- multigrid and conjugate gradients -------------------------------------------------------------------
 
 
-def test_diagonals_of_all_levels(case):
+@pytest.mark.parametrize("most_nodes", [1, 60, 10_000])
+def test_diagonals_of_all_levels(name, most_nodes):
+    case = Case(name, "float64", most_nodes)
     case.set_operator()
-    levels = case.twin._levels[FIELD]
-    expected = np.split(1.0 / levels.diagonal, levels.hierarchy.offset[1:-1])
-    for got, twin in zip(case.device.inverse, expected, strict=True):
-        case.close(got, twin)
-    case.close(case.device.zeroth, case.twin._zeroth[FIELD])
+    tables = case.a.tables(FIELD)
+    for d, twin in enumerate(case.twins):
+        offset = twin._levels[FIELD].hierarchy.offset
+        expected = np.split(1.0 / twin._levels[FIELD].diagonal, offset[1:-1])
+        for k in range(tables.first_small + 1):
+            case.close(case.a.inverse[FIELD][k][d], expected[k])
+        case.close(case.a.small_inverse[FIELD][d], np.concatenate(expected[tables.first_small :]))
+        case.close(case.a.zeroth[FIELD][d], twin._zeroth[FIELD])
 
 
-def test_each_piece_of_the_cycle_on_each_level(case):
+def test_each_piece_of_the_cycle_on_the_voxels(case):
     """Smoothing, residual with restriction, prolongation with smoothing, against the same in whole arrays."""
     case.set_operator()
-    first, second = case.device.weights
-    for k, level in enumerate(case.device.levels[:-1]):
-        coarse_level = case.device.levels[k + 1]
-        b, x = (np.asarray(case.vector(level.n), case.device.small) for _ in range(2))
-        coarse = np.asarray(case.vector(coarse_level.n), case.device.small)
-        inverse = as_double(case.device.inverse[k])
+    (first, second), t, small = case.a.weights, case.a.tables(FIELD), case.a.small_type
+    n, coarse_n = case.n, t.sizes[1]
+    b, x, coarse = (case.random.uniform(size=(DESIGNS, k)).astype(small) for k in (n, n, coarse_n))
+    inverse, coarse_inverse = (case.a.inverse[FIELD][k] for k in (0, 1))
+    bd, xd, weights, parent = as_double(b), as_double(x), as_double(inverse), t.parent[0]
 
-        def image(v, k=k, inverse=inverse, level=level):
-            table = level.g * v[level.neighbour]
-            return v / inverse - table.sum(axis=0)
+    def image(v):
+        return v / weights - (t.g[0] * v[:, t.neighbour[0]]).sum(axis=1)
 
-        bd, xd = as_double(b), as_double(x)
-        out = case.device.empty(b)
-        case.launch("scale", level.n, first, case.device.inverse[k], b, out)
-        case.close(out, first * bd * inverse)
-        case.launch("smooth", level.n, *case.device.table(k), second, b, x, out)
-        case.close(out, xd + second * (bd - image(xd)) * inverse)
-        y = xd + as_double(coarse)[level.parent]
-        case.launch("prolong_smooth", level.n, *case.device.table(k), first, b, x, level.parent, coarse, out)
-        case.close(out, y + first * (bd - image(y)) * inverse)
-        coarse_b, coarse_x = case.device.empty(coarse), case.device.empty(coarse)
-        links = level.child_start, level.child, case.device.inverse[k + 1]
-        case.launch(
-            "residual_restrict", level.n, coarse_level.n, *case.device.table(k), b, x, *links, first, coarse_b, coarse_x
-        )
-        expected = np.bincount(level.parent, weights=bd - image(xd), minlength=coarse_level.n)
-        case.close(coarse_b, expected)
-        case.close(coarse_x, first * expected * as_double(links[2]))
+    table, out = (t.neighbour[0].shape[0], t.neighbour[0], t.g[0], inverse), np.full_like(b, np.nan)
+    case.launch("smooth", n, *table, second, b, x, out)
+    case.close(out, xd + second * (bd - image(xd)) * weights)
+    y = xd + as_double(coarse)[:, parent]
+    case.launch("prolong_smooth", n, coarse_n, *table, first, b, x, parent, coarse, out)
+    case.close(out, y + first * (bd - image(y)) * weights)
+    coarse_b, coarse_x = np.full_like(coarse, np.nan), np.full_like(coarse, np.nan)
+    links = t.child_start[0], t.child[0], coarse_inverse
+    case.launch("residual_restrict", n, coarse_n, *table, b, x, *links, first, coarse_b, coarse_x)
+    left = bd - image(xd)
+    expected = of_designs(lambda d: np.bincount(parent, weights=left[d], minlength=coarse_n))
+    case.close(coarse_b, expected)
+    case.close(coarse_x, first * expected * as_double(coarse_inverse))
 
 
-@pytest.mark.parametrize("most_nodes", [0, 60, 10_000])
+@pytest.mark.parametrize("most_nodes", [1, 60, 10_000])
 def test_cycle_is_that_of_the_reference_wherever_the_small_levels_begin(name, most_nodes):
     case = Case(name, "float64", most_nodes)
     case.set_operator()
-    b = case.vector(low=-1.0)
-    x = case.device.empty(b)
-    case.launch("scale", case.n, smoother_weights()[0], case.device.inverse[0], b, x)
-    case.close(case.device.cycle(b, x), case.twin._cycle(FIELD, 0, b))
-    begins = {0: len(case.device.levels) - 1, 60: 1, 10_000: 0}[most_nodes]
-    assert case.device.first_small == begins
+    tables, (b, x, _) = case.a.tables(FIELD), case.a.cycle_vectors(0, case.n)
+    b[...] = case.vector(low=-1.0)
+    x[...] = case.a.weights[0] * b * case.a.inverse[FIELD][0]
+    given = b.copy()
+    found = case.solver._cycle(FIELD, tables, 0)
+    case.close(found, of_designs(lambda d: case.twins[d]._cycle(FIELD, 0, given[d])))
+    begins = {1: case.plan.group(FIELD).hierarchy.n_levels - 1, 60: 1, 10_000: 0}[most_nodes]
+    assert tables.first_small == begins
 
 
-@pytest.mark.parametrize("most_nodes", [0, 60])
+def solve(case, rhs, iterations):
+    """(solution, what is left, its norm) of both designs."""
+    case.a.r[...] = rhs
+    case.a.x[...] = np.nan  # begun from zero all the same
+    first, last = np.zeros((DESIGNS, 1)), np.zeros((DESIGNS, 1))
+    case.solver.square(first)
+    case.solver.solve(FIELD, first, last, iterations)
+    return case.a.x.copy(), case.a.r.copy(), np.sqrt(last[:, 0])
+
+
+@pytest.mark.parametrize("most_nodes", [1, 60])
 def test_solve_is_that_of_the_reference(name, most_nodes):
     """Two iterations, as a step takes, and enough to converge."""
     case = Case(name, "float64", most_nodes)
     case.set_operator()
     rhs = case.vector(low=-1.0)
     for iterations, tolerance in ((2, 1e-10), (12, 1e-9)):
-        left, out, twin = rhs.copy(), np.zeros(case.n), np.zeros(case.n)
-        _, residual = case.device.solve(left, out, iterations)
-        exact = np.linalg.solve(dense(case), rhs) if iterations > 2 else reference_solution(case, rhs, twin)
-        np.testing.assert_allclose(out, exact, rtol=0, atol=tolerance * np.abs(exact).max())
-        np.testing.assert_allclose(left, rhs - case.twin._apply(FIELD, out), atol=1e-12 * np.abs(rhs).max())
-        assert residual == pytest.approx(np.linalg.norm(left), rel=1e-12)
+        found, left, size = solve(case, rhs, iterations)
+        for d, twin in enumerate(case.twins):
+            exact = np.zeros(case.n)
+            if iterations == 2:  # the reference stops where a residual is small enough: ask for what two leave
+                assert twin.solve(FIELD, rhs[d].copy(), exact, size[d] * (1 + 1e-9)).iterations == 2
+            else:
+                exact = np.linalg.solve(dense(twin, case.n), rhs[d])
+            np.testing.assert_allclose(found[d], exact, rtol=0, atol=tolerance * np.abs(exact).max())
+            np.testing.assert_allclose(left[d], rhs[d] - twin._apply(FIELD, found[d]), atol=1e-12 * np.abs(rhs).max())
+        np.testing.assert_allclose(size, np.linalg.norm(left, axis=1), rtol=1e-12)
 
 
 def test_solve_with_a_single_precision_cycle_converges_as_well(name):
     case = Case(name, "mixed", 60)
     case.set_operator()
-    rhs, out = case.vector(low=-1.0), np.zeros(case.n)
-    case.device.solve(rhs.copy(), out, 12)
-    exact = np.linalg.solve(dense(case), rhs)
-    np.testing.assert_allclose(out, exact, rtol=0, atol=1e-9 * np.abs(exact).max())
+    rhs = case.vector(low=-1.0)
+    found, _, _ = solve(case, rhs, 12)
+    for d, twin in enumerate(case.twins):
+        exact = np.linalg.solve(dense(twin, case.n), rhs[d])
+        np.testing.assert_allclose(found[d], exact, rtol=0, atol=1e-9 * np.abs(exact).max())
 
 
 def test_nothing_to_solve_is_solved(name):
     """A zero right-hand side: no division by the zero products."""
-    case = Case(name, "float64")
+    case = Case(name, "float64", 60)
     case.set_operator()
-    rhs, out = np.zeros(case.n), np.zeros(case.n)
-    assert case.device.solve(rhs, out, 2) == (2, 0.0)
-    assert not out.any()
+    found, left, size = solve(case, np.zeros((DESIGNS, case.n)), 2)
+    assert not found.any() and not left.any() and not size.any()
 
 
-def dense(case):
+def dense(twin, n):
     """The operator of the reference backend as a matrix."""
-    return np.stack([case.twin._apply(FIELD, row) for row in np.eye(case.n)], axis=1)
-
-
-def reference_solution(case, rhs, out):
-    """Two iterations of the reference backend: it stops where a residual is small enough, so ask for what two leave."""
-    left, device = rhs.copy(), case.device
-    _, enough = device.solve(rhs.copy(), np.zeros(case.n), 2)
-    assert case.twin.solve(FIELD, left, out, enough * (1 + 1e-9)).iterations == 2
-    return out
+    return np.stack([twin._apply(FIELD, row) for row in np.eye(n)], axis=1)

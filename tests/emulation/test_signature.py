@@ -1,6 +1,5 @@
 """Every launch is checked: a wrong dtype, shape, stride, bound or scalar is refused; sources keep their rules."""
 
-import importlib.util
 import re
 
 import numpy as np
@@ -9,16 +8,16 @@ from tests.emulation import readme
 
 from payloadfield.backends.cuda import declarations
 from payloadfield.backends.cuda.declarations import kernel_files, read_file, read_kernels
-from payloadfield.backends.cuda.loader import KernelLibrary, list_kernels, make_source
+from payloadfield.backends.cuda.loader import list_kernels, make_source
 from payloadfield.backends.cuda.signature import Build, check_launch
 from payloadfield.backends.cuda.traffic import bytes_moved, traffic_text
-from payloadfield.backends.registry import BACKENDS
 from payloadfield.errors import BackendError
 
 BUILD = Build(block=64)
 N, WIDTH = 100, 6
 SMOOTH = list_kernels(of_mechanism=False)["smooth"]
 STAGE_RHS = list_kernels(of_mechanism=False)["stage_rhs"]
+GATHER = list_kernels(of_mechanism=False)["gather"]
 CELL_SOLVE = list_kernels(of_mechanism=True)["cell_solve"]
 
 
@@ -35,19 +34,25 @@ def smooth_arguments(**changes):
 def stage_arguments(**changes):
     """Arguments of `stage_rhs` that fit, but for the changes."""
     fitting = {
-        "n": N, "n_fields": 3, "field": 2, "n_terms": 4, "D": 60.0, "neighbour": np.zeros((6, N), np.int32),
-        "g": np.zeros((6, N), np.float32), "capacity": np.zeros(N), "value": np.zeros(N), "terms": np.zeros((4, 3, N)),
-        "coefficients": np.zeros(4), "out": np.zeros(N),
+        "n": N, "n_fields": 3, "field": 2, "n_terms": 4, "D": np.full(1, 60.0), "neighbour": np.zeros((6, N), np.int32),
+        "g": np.zeros((6, N), np.float32), "capacity": np.zeros(N), "value": np.zeros((1, 3, N)),
+        "terms": np.zeros((4, 3, N)), "coefficients": np.zeros(4), "out": np.zeros((1, 3, N)),
     }  # fmt: skip
     return list((fitting | changes).values())
+
+
+def gather_arguments(factor=2.0):
+    """Arguments of `gather` that fit."""
+    touched = np.zeros(N, np.int64), np.zeros(N + 1, np.int64), np.zeros(N, np.int64)
+    return [N, N, N, 1, 0, 1, 0, factor, *touched, np.zeros((1, 1, N)), np.zeros((1, 1, N))]
 
 
 def test_what_fits_is_launched_with_exact_scalar_types():
     launch = check_launch(SMOOTH, smooth_arguments(), BUILD)
     assert (launch.grid, launch.block, launch.shared) == ((2, 1), 64, 0)
     assert [launch.arguments[k].dtype for k in (0, 1, 5)] == [np.int64, np.int32, np.float32]
-    assert check_launch(STAGE_RHS, stage_arguments(), BUILD).arguments[4].dtype == np.float64
-    assert check_launch(STAGE_RHS, stage_arguments(D=np.float32(2)), BUILD).arguments[4].dtype == np.float64
+    assert check_launch(GATHER, gather_arguments(), BUILD).arguments[7].dtype == np.float64
+    assert check_launch(GATHER, gather_arguments(np.float32(2)), BUILD).arguments[7].dtype == np.float64
 
 
 shared = np.zeros(2 * N, np.float32)
@@ -99,11 +104,19 @@ def test_another_number_of_arguments_is_refused():
 
 
 def test_partial_sums_have_one_place_for_each_block():
-    dot = list_kernels(of_mechanism=False)["dot"]
-    a = np.zeros(N)
-    check_launch(dot, [N, a, a, np.zeros(2)], BUILD)
+    square = list_kernels(of_mechanism=False)["square"]
+    check_launch(square, [N, np.zeros(N), np.zeros(2)], BUILD)
     with pytest.raises(BackendError, match=r"partial: got float64.*and n_blocks = 2"):
-        check_launch(dot, [N, a, a, np.zeros(1)], BUILD)
+        check_launch(square, [N, np.zeros(N), np.zeros(1)], BUILD)
+
+
+def test_a_batch_has_a_row_of_blocks_and_an_axis_of_every_array_for_each_design():
+    square = list_kernels(of_mechanism=False)["square"]
+    launch = check_launch(square, [N, np.zeros((3, N)), np.zeros((3, 2))], BUILD, {"n_designs": 3})
+    assert launch.grid == (2, 3)
+    for r in (np.zeros(N), np.zeros((2, N))):
+        with pytest.raises(BackendError, match="kernel square, r: got float64"):
+            check_launch(square, [N, r, np.zeros((3, 2))], BUILD, {"n_designs": 3})
 
 
 @pytest.mark.parametrize("options", [{"real": "half"}, {"block": 100}, {"block": 2048}])
@@ -187,11 +200,3 @@ def test_generated_functions_go_with_their_sources_alone():
         make_source("cells", BUILD)
     with pytest.raises(BackendError, match="generated functions belong to cells and voxels"):
         make_source("vectors", BUILD, "// generated")
-
-
-def test_without_cupy_the_loader_says_what_to_do_and_no_study_can_name_the_backend():
-    assert "cupy" not in BACKENDS
-    if importlib.util.find_spec("cupy"):
-        pytest.skip("CuPy is installed here")
-    with pytest.raises(BackendError, match="need CuPy, which is not installed; use --backend numba"):
-        KernelLibrary(BUILD)

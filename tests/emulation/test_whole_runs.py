@@ -1,55 +1,211 @@
-"""Whole runs on the kernels, by the host's build of them, against the reference backend."""
+"""Whole runs of the GPU backend's program, launch by launch on the host's build of the kernels, against the reference.
+
+The reference takes as many iterations and corrections as the program does, so that the two differ by rounding alone.
+"""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from tests import handmade, scenarios, tolerances
-from tests.emulation.backend import HostBackend
-from tests.running import relative_error, run
+from tests.emulation.machine import HostMachine
+from tests.running import relative_error
 
-from payloadfield.solver import simulation
+from payloadfield.backends import reference
+from payloadfield.backends.reference import ReferenceBackend
+from payloadfield.errors import SolverError
+from payloadfield.solver import BatchSimulation, Simulation, rosenbrock
+from payloadfield.solver.device import engine
+from payloadfield.solver.device.simulation import DeviceBatch, simulate_on_device
 
-DURATION = 120.0
+DURATION = 30.0
 ADC = [(0.0, {"adc": 50.0, "payload": 1.0}, 0.0)]
-WASHED = [*ADC, (100.0, {}, 0.9)]
+WASHED = [*ADC, (20.0, {}, 0.9)]
 CASES = {
     "gel_under_a_finite_bath": (scenarios.finite_bath, ADC),
     "infinite_bath": (scenarios.infinite_bath, ADC),
     "periodic": (scenarios.periodic_sides, ADC),
+    "permeable_surfaces": (scenarios.permeable_surfaces, ADC),
     "closed_pocket": (scenarios.closed_pocket, WASHED),
     "loop_of_fields": (scenarios.loop_of_fields, [(0.0, {"lactone": 30.0}, 0.0)]),
 }
+TOLERANCE = {"float64": 1e-9, "mixed": tolerances.BACKENDS["mixed"], "float32": 1e-4}
+BALANCE = {"float64": tolerances.BALANCE, "mixed": tolerances.BALANCE, "float32": 2e-4}
+QUANTITIES = ("fields", "states", "bath", "accumulators", "inflow")
 
 
-def make_case(name, precision):
+def make_machine(mechanism, precision, n_designs):
+    machine = HostMachine(mechanism, precision, n_designs)
+    return machine, machine.code.module
+
+
+def make_case(name, precision="float64", **options):
     scenario, schedule = CASES[name]
     solver = handmade.make_solver(precision=precision)
-    return scenario(duration=DURATION, schedule=schedule, outputs=[], solver=solver)
+    standard = {"duration": DURATION, "schedule": schedule, "outputs": [0.5 * DURATION], "solver": solver}
+    return scenario(**(standard | options))
 
 
-def run_on_kernels(study, monkeypatch):
-    """A run by launches alone."""
-    with monkeypatch.context() as patch:
-        patch.setattr(simulation, "make_backend", lambda name, plan, settings: HostBackend(plan, settings.precision))
-        return run(study)
+class FixedReference(ReferenceBackend):
+    """The reference backend with the program's numbers of iterations."""
+
+    def solve(self, field, rhs, out, enough, *, warm=False):
+        """See Backend."""
+        reference.MAX_ITERATIONS = 1 if warm else engine.ITERATIONS
+        return super().solve(field, rhs, out, 0.0, warm=warm)
+
+
+@pytest.fixture
+def fixed(monkeypatch):
+    """From a study to its run by the reference, with as many iterations and corrections as the program takes."""
+    monkeypatch.setattr(reference, "MAX_ITERATIONS", engine.ITERATIONS)
+    monkeypatch.setattr(rosenbrock, "LOOP_SWEEPS", engine.CORRECTIONS + 1)
+    monkeypatch.setattr(rosenbrock.Stepper, "_enough", lambda self, field: 0.0)
+
+    def run(study):
+        sim = Simulation(study, "numpy")
+        sim.backend.__class__ = FixedReference
+        return sim, sim.run()
+
+    return run
+
+
+def compare(found, expected, tolerance):
+    for quantity in QUANTITIES:
+        for a, b in zip(getattr(found.state, quantity), getattr(expected.state, quantity), strict=True):
+            if np.abs(b).max(initial=0) > 0:
+                assert relative_error(a, b) < tolerance, quantity
+
+
+def largest_defect(records):
+    return max(abs(defect) for record in records for defect in record.balance.values())
 
 
 @pytest.mark.parametrize(
-    ("case", "precision"), [*((case, "float64") for case in CASES), ("gel_under_a_finite_bath", "mixed")]
+    ("case", "precision"),
+    [*((case, "float64") for case in CASES), ("gel_under_a_finite_bath", "mixed"), ("closed_pocket", "float32")],
 )
-def test_a_run_on_the_kernels_is_that_of_the_reference(case, precision, monkeypatch):
+def test_a_run_of_the_program_is_that_of_the_reference(case, precision, fixed):
     study = make_case(case, precision)
-    found, expected = run_on_kernels(study, monkeypatch), run(study, "numpy")
-    assert isinstance(found.sim.backend, HostBackend)
-    assert len(found.records) == len(expected.records) > 4
-    for quantity in ("fields", "states", "bath", "accumulators"):
-        for a, b in zip(getattr(found.sim.state, quantity), getattr(expected.sim.state, quantity), strict=True):
-            if np.abs(b).max(initial=0) > 0:
-                assert relative_error(a, b) < tolerances.BACKENDS[precision]
-    assert max(abs(defect) for r in found.records for defect in r.balance.values()) < tolerances.BALANCE
+    sim = simulate_on_device(study, make_machine)
+    records = sim.run()
+    of_reference = "float64" if precision == "float32" else precision
+    expected, twins = fixed(replace(study, solver=replace(study.solver, precision=of_reference)))
+    assert len(records) == len(twins) > 4
+    compare(sim, expected, TOLERANCE[precision])
+    assert largest_defect(records) < BALANCE[precision]
+    for ours, twin in zip(records, twins, strict=True):
+        assert (ours.index, ours.outputs, ours.event, ours.rejected) == (
+            twin.index, twin.outputs, twin.event, twin.rejected
+        )  # fmt: skip
+        if precision == "float64":
+            assert ours.worst_quantity == twin.worst_quantity
+            assert ours.dt == pytest.approx(twin.dt, rel=1e-6)
+            for moiety, line in enumerate(sim.ledger):
+                assert line.in_fields == pytest.approx(expected.ledger[moiety].in_fields, rel=1e-9)
 
 
-def test_a_run_on_the_kernels_repeats_bit_for_bit(monkeypatch):
+def test_a_single_precision_state_says_what_its_balance_is():
+    """Not balanced to rounding in double precision: the figure is reported, not hidden."""
+    records = simulate_on_device(make_case("closed_pocket", "float32"), make_machine).run()
+    assert 1e-9 < largest_defect(records) < BALANCE["float32"]
+
+
+def test_a_run_of_the_program_repeats_bit_for_bit():
     study = make_case("loop_of_fields", "mixed")
-    first, second = (run_on_kernels(study, monkeypatch).sim.state for _ in range(2))
-    for quantity in ("fields", "states", "bath", "accumulators"):
-        np.testing.assert_array_equal(getattr(first, quantity), getattr(second, quantity))
+    first, second = (simulate_on_device(study, make_machine) for _ in range(2))
+    first.run()
+    second.run()
+    for quantity in QUANTITIES:
+        np.testing.assert_array_equal(getattr(first.state, quantity), getattr(second.state, quantity))
+
+
+def test_a_run_of_the_program_does_not_hang_on_the_order_of_threads():
+    """Every launch of a few steps, upwards and downwards."""
+    study = make_case("gel_under_a_finite_bath")
+
+    def make_twice(mechanism, precision, n_designs):
+        machine = HostMachine(mechanism, precision, n_designs, once=False)
+        return machine, machine.code.module
+
+    assert len(simulate_on_device(study, make_twice).run(until=2.5)) > 1
+
+
+def test_a_run_of_the_program_continues_to_the_bit():
+    study = make_case("gel_under_a_finite_bath", "mixed")
+    whole, first = (simulate_on_device(study, make_machine) for _ in range(2))
+    first.run(until=0.5 * DURATION)
+    kept = first.checkpoint()
+    first.run()
+    again = simulate_on_device(study, make_machine)
+    again.restore(kept)
+    assert again.time == 0.5 * DURATION
+    again.run()
+    whole.run()
+    for quantity in QUANTITIES:
+        np.testing.assert_array_equal(getattr(again.state, quantity), getattr(first.state, quantity))
+        np.testing.assert_array_equal(getattr(whole.state, quantity), getattr(first.state, quantity))
+    assert again.n_steps == whole.n_steps and again.n_iterations == whole.n_iterations
+
+
+# --- batches ---------------------------------------------------------------------------------------------
+
+GEOMETRY = scenarios.make_irregular()
+DESIGNS = (
+    {"schedule": ADC},
+    {"schedule": [(0.0, {"adc": 20.0}, 0.0), (20.0, {}, 0.5)], "parameters": {"DAR": 4.0, "k_dec": 1e-4}},
+    {"schedule": [(0.0, {"antibody": 5.0}, 0.0)], "parameters": {"D_adc": 20.0, "D_payload": 300.0}},
+)
+
+
+def make_designs(bath_volume):
+    given = {"duration": DURATION, "outputs": [], "solver": handmade.make_solver(precision="float64")}
+    return [
+        scenarios.make_adc(GEOMETRY, {"z_high": "bath"}, bath_volume=bath_volume, **(given | each)) for each in DESIGNS
+    ]
+
+
+@pytest.mark.parametrize("bath_volume", [6e5, pytest.param(np.inf, marks=pytest.mark.validate)])
+def test_a_batch_on_the_device_is_that_of_the_reference(bath_volume, fixed):
+    studies = make_designs(bath_volume)
+    batch = DeviceBatch(studies, make_machine)
+    records = list(batch.steps())
+    expected = BatchSimulation(studies, "numpy")
+    for design in expected.designs:
+        design.backend.__class__ = FixedReference
+    twins = expected.run()
+    assert [r.worst_design for r in records] == [r.worst_design for r in twins]
+    for design, twin in zip(batch.designs, expected.designs, strict=True):
+        compare(design, twin, TOLERANCE["float64"])
+    assert max(largest_defect(record.records) for record in records) < tolerances.BALANCE
+
+
+def test_a_design_of_a_batch_is_to_the_bit_what_it_is_beside_others_with_the_same_steps():
+    """Twice the same design gives the same bits, whatever stands between."""
+    one, other = make_designs(6e5)[:2]
+    designs = DeviceBatch([one, other, one], make_machine)
+    list(designs.steps(until=5.0))
+    for quantity in QUANTITIES:
+        first, last = (getattr(designs.designs[d].state, quantity) for d in (0, 2))
+        np.testing.assert_array_equal(first, last)
+    assert (designs.designs[0].state.fields != designs.designs[1].state.fields).any()
+
+
+# --- when solves leave too much, and trouble ----------------------------------------------------------------
+
+
+def test_more_iterations_are_taken_and_told_of_where_solves_leave_too_much(monkeypatch, caplog):
+    monkeypatch.setattr(engine, "RESIDUAL_LIMIT", 0.5)
+    monkeypatch.setattr(engine, "QUIET_STEPS", 3)
+    sim = simulate_on_device(make_case("closed_pocket"), make_machine)
+    records = sim.run()
+    assert "going on with 4 iterations each instead of 2" in caplog.text
+    per_solve = {r.iterations // (4 * sim.plan.n_fields) for r in records}
+    assert {engine.ITERATIONS, 2 * engine.ITERATIONS} <= per_solve
+    assert all(r.worst_residual <= 0.5 for r in records)
+
+
+def test_a_rate_that_is_no_number_stops_the_run_and_says_where():
+    study = make_case("infinite_bath", initial={"adc": np.nan})
+    with pytest.raises(SolverError, match=r"the rate of change of .* is not a finite number"):
+        simulate_on_device(study, make_machine).run()

@@ -94,6 +94,7 @@ class Stepper:
         self._allocate_cells()
         self._contacts, self._haste = ContactExchange(plan, backend), 0.0
         self._allocate_bath()
+        self._iterations, self._worst = 0, 0.0
 
     def sharing(self, plan: Plan, backend: Backend, rtol: float, floors: _Floats) -> Stepper:
         """A stepper for a plan of the same maps and other coefficients, with the same work arrays: the two take turns.

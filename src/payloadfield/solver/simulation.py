@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from payloadfield.backends.base import Backend
 from payloadfield.backends.plan import Plan
 from payloadfield.backends.registry import make_backend
 from payloadfield.errors import SolverError
@@ -77,6 +78,22 @@ class Simulation:
         """
         self.study = study
         self.plan = make_plan(study) if plan is None else plan
+        self._equip(backend, beside)
+        self._state = self._initial_state()
+        self._fates = make_fates(study)
+        self._fates.start(self._state)
+        self._new = self._make_room()
+        self._ledger = Ledger(self.plan, self._adder(), self._state)
+        self.n_steps = self.n_rejected = self.n_iterations = 0
+        self._next_event = self._next_output = 0
+        self._norm.remember(self._state)
+        self._act()
+        self._peaks = Peaks(study)
+        self._peaks.start(self._state, self.stepper.rates_of_cells)
+
+    def _equip(self, backend: str | None, beside: Simulation | None) -> None:
+        """Backend, error norm, stepper and controller."""
+        study = self.study
         if beside is None:
             self.backend = make_backend(backend or study.solver.backend, self.plan, study.solver)
         else:
@@ -89,17 +106,18 @@ class Simulation:
         else:
             self.stepper = beside.stepper.sharing(self.plan, self.backend, *accuracy)
             self.controller = beside.controller
-        self._state = self._initial_state()
-        self._fates = make_fates(study)
-        self._fates.start(self._state)
-        self._new = State.zeros(self.plan)
-        self._ledger = Ledger(self.plan, self.backend, self._state)
-        self.n_steps = self.n_rejected = self.n_iterations = 0
-        self._next_event = self._next_output = 0
-        self._norm.remember(self._state)
-        self._act()
-        self._peaks = Peaks(study)
-        self._peaks.start(self._state, self.stepper.rates_of_cells)
+
+    def _make_room(self) -> State:
+        """Where an attempt puts what it came to."""
+        return State.zeros(self.plan)
+
+    def _adder(self) -> Backend:
+        """What adds up amounts for the ledger."""
+        return self.backend
+
+    def known_floors(self) -> _Floats:
+        """Floors of the fields whose typical sizes are given, (F,) [nM]; zero for the others."""
+        return self._norm.known_field_floors
 
     # -- what there is now --------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What a GPU backend stands on: the kernels' declarations, the check of every launch, tables, and the loader.
+"""What the GPU backend stands on: the kernels' declarations, the check of every launch, tables, and machines.
 
-No backend yet: nothing here is reachable by name from a study or the command line.
+The step's program is solver/device; nothing of it has run on a GPU yet.
 """

@@ -73,7 +73,7 @@ def check_launch(
     where = f"kernel {kernel.name}"
     if len(arguments) != len(kernel.parameters):
         raise BackendError(f"{where}: got {len(arguments)} arguments; {len(kernel.parameters)} are needed")
-    sizes = dict(constants or {})
+    sizes = {"n_designs": 1} | dict(constants or {})
     pairs = list(zip(kernel.parameters, arguments, strict=True))
     values = [value if p.is_array else _cast(where, p, value, build) for p, value in pairs]
     sizes |= {p.name: int(v) for p, v in zip(kernel.parameters, values, strict=True) if _is_size(p)}
@@ -108,13 +108,14 @@ def _cast(where: str, parameter: Parameter, value: Any, build: Build) -> Any:
 
 def _grid(where: str, over: str, sizes: Mapping[str, int], block: int) -> tuple[int, int]:
     """Blocks along x and y."""
-    if over == "one block":
-        return 1, 1
-    if over.startswith("blocks of "):
-        grid = sizes[over.removeprefix("blocks of ")], 1
+    items, _, rows = over.partition(" by ")
+    if items == "one block":
+        blocks = 1
+    elif items.startswith("blocks of "):
+        blocks = sizes[items.removeprefix("blocks of ")]
     else:
-        items, _, rows = over.partition(" by ")
-        grid = -(-sizes[items] // block), sizes[rows] if rows else 1
+        blocks = -(-sizes[items] // block)
+    grid = blocks, sizes[rows] if rows else 1
     if grid[0] >= 2**31 or grid[1] >= 2**16:
         raise BackendError(f"{where}: a grid of {grid[0]} x {grid[1]} blocks is more than a GPU takes")
     return grid
@@ -124,11 +125,14 @@ def _check_array(where: str, parameter: Parameter, value: Any, build: Build, siz
     dtype = build.dtype(parameter.ctype)
     if not hasattr(value, "dtype") or not hasattr(value, "flags"):
         raise _refuse(where, parameter, dtype, type(value).__name__)
-    if value.dtype != dtype or value.ndim != len(parameter.shape):
+    shape = parameter.shape
+    if shape[:1] == ("n_designs",) and sizes["n_designs"] == 1 and value.ndim == len(shape) - 1:
+        shape = shape[1:]  # a lone design may leave out its axis
+    if value.dtype != dtype or value.ndim != len(shape):
         raise _refuse(where, parameter, dtype, f"{value.dtype} {tuple(value.shape)}")
     if not value.flags.c_contiguous:
         raise _refuse(where, parameter, dtype, f"{value.dtype} {tuple(value.shape)} with gaps or in another order")
-    for name, size in zip(parameter.shape, value.shape, strict=True):
+    for name, size in zip(shape, value.shape, strict=True):
         expected = _size(name, sizes, size)
         if expected != size:
             got = f"{value.dtype} {tuple(value.shape)}, and {name} = {expected}"

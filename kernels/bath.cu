@@ -1,0 +1,277 @@
+// A finite bath and the shifts that close the books: small systems, of every design in one block.
+//
+// A group is one field, or the fields of a loop; its fields share their pockets. With M_p the zeroth-order terms of the
+// fields of pocket p and their couplings, G_p its conductances to the bath, B the bath's own diagonal, R residuals:
+//   M_p d_p - G_p e = R_p,   B e - sum_p G_p d_p = R_bath
+// (solver/conservation.py). Arrays over a group have its fields first, then the design.
+
+#define MOST_FIELDS 8
+
+// B_ff = sg V + sum g - J_ff
+__device__ __forceinline__ double bath_diagonal(
+    const int field, const int n_fields, const int n_pairs, const real* sg, const real* volume, const double* g_sum,
+    const int* pair_row, const real* jacobian
+) {
+    const int pair = pair_row[field * n_fields + field];
+    const double slope = pair < 0 ? 0.0 : double(jacobian[row_of(n_pairs, pair)]);
+    return double(sg[0]) * double(volume[blockIdx.y]) + g_sum[row_of(n_fields, field)] - slope;
+}
+
+// r_f + sum_g J_fg b_g over the other fields of the bath
+__device__ __forceinline__ double bath_right(
+    const int field, const int n_fields, const int n_pairs, const int n_small, const double* bath_rhs,
+    const int* pair_row, const real* jacobian, const real* increment
+) {
+    double right = bath_rhs[row_of(n_fields, field)];
+    for (int g = 0; g < n_fields; ++g) {
+        const int pair = pair_row[field * n_fields + g];
+        if (g == field || pair < 0) continue;
+        right += double(jacobian[row_of(n_pairs, pair)]) * double(increment[row_of(n_small, g)]);
+    }
+    return right;
+}
+
+// r_f = rate_f + V sum_k c_k b_kf - inflow_f;   b_sf = 0
+//
+// Right-hand side of a finite bath in stage s = n_terms, and the increment to begin with.
+// over: n_fields by n_designs
+// twin: Stepper._evaluate_bath
+//   n_fields      scalar                          [1]
+//   n_small       scalar                          [1] small quantities of a design
+//   n_terms       scalar                          [1] stages so far, below n_stages
+//   volume        (n_designs, 1)                  [um^3]
+//   rates         (n_designs, n_fields)           [nM um^3/s]
+//   inflow        (n_designs, n_fields)           [nM um^3/s]
+//   coefficients  (n_stages)                      [1/s]
+//   terms         (n_stages, n_designs, n_small)  [nM] in place
+//   bath_rhs      (n_designs, n_fields)           [nM um^3/s]
+//   inner         (n_fields, n_designs)           [nM um^3/s] what the increments give to the bath, so far nothing
+extern "C" __global__ void __launch_bounds__(BLOCK) bath_right_side(
+    const int n_fields, const int n_small, const int n_terms, const real* __restrict__ volume,
+    const real* __restrict__ rates, const double* __restrict__ inflow, const real* __restrict__ coefficients,
+    real* __restrict__ terms, double* __restrict__ bath_rhs, double* __restrict__ inner
+) {
+    const long long f = item();
+    if (f >= n_fields) return;
+    const long long own = row_of(n_small, f), stage = (long long)gridDim.y * n_small;
+    double history = 0.0;
+    for (int k = 0; k < n_terms; ++k) history += double(coefficients[k]) * double(terms[k * stage + own]);
+    const long long at = row_of(n_fields, f);
+    bath_rhs[at] = double(rates[at]) + double(volume[blockIdx.y]) * history - inflow[at];
+    terms[n_terms * stage + own] = real(0);
+    inner[f * gridDim.y + blockIdx.y] = 0.0;
+}
+
+// b = (r_f - B b_f + g.u + g.x) / (B - g.z);   b_f += b;   R_p += b R_z,p
+//
+// The bath's share of a field's solve: what its concentration changes by, and the residuals with that.
+// over: one block by n_designs
+// twin: Stepper._solve_bordered
+//   n_pockets        scalar                  [1]
+//   n_fields         scalar                  [1]
+//   field            scalar                  [1] below n_fields
+//   n_small          scalar                  [1] small quantities of a design
+//   n_pairs          scalar                  [1]
+//   sg               (1)                     [1/s]
+//   volume           (n_designs, 1)          [um^3]
+//   g_sum            (n_designs, n_fields)   [um^3/s]
+//   pair_row         (n_fields, n_fields)    [1] row of a pair in the Jacobian of the bath, -1 where there is none
+//   jacobian         (n_designs, n_pairs)    [um^3/s]
+//   bath_rhs         (n_designs, n_fields)   [nM um^3/s]
+//   solution_dot     (n_designs, 1)          [nM um^3/s] g.x
+//   border_dot       (n_designs, 1)          [um^3/s] g.z
+//   border_residual  (n_designs, n_pockets)  [um^3/s]
+//   inner            (n_designs, 1)          [nM um^3/s] g.u of the increment so far, in place
+//   increment        (n_designs, n_small)    [nM] in place
+//   residual         (n_designs, n_pockets)  [nM um^3/s] in place
+//   b                (n_designs)             [nM]
+extern "C" __global__ void __launch_bounds__(BLOCK) bath_step(
+    const long long n_pockets, const int n_fields, const int field, const int n_small, const int n_pairs,
+    const real* __restrict__ sg, const real* __restrict__ volume, const double* __restrict__ g_sum,
+    const int* __restrict__ pair_row, const real* __restrict__ jacobian, const double* __restrict__ bath_rhs,
+    const double* __restrict__ solution_dot, const double* __restrict__ border_dot,
+    const double* __restrict__ border_residual, double* __restrict__ inner, real* __restrict__ increment,
+    double* __restrict__ residual, double* __restrict__ b
+) {
+    __shared__ double change;
+    const long long d = blockIdx.y;
+    if (threadIdx.x == 0) {
+        const double B = bath_diagonal(field, n_fields, n_pairs, sg, volume, g_sum, pair_row, jacobian);
+        double right = bath_right(field, n_fields, n_pairs, n_small, bath_rhs, pair_row, jacobian, increment);
+        right += inner[d] - B * double(increment[row_of(n_small, field)]) + solution_dot[d];
+        change = right / (B - border_dot[d]);
+        b[d] = change;
+        increment[row_of(n_small, field)] += real(change);
+        inner[d] += solution_dot[d] + change * border_dot[d];
+    }
+    __syncthreads();
+    for (long long p = threadIdx.x; p < n_pockets; p += BLOCK) {
+        residual[row_of(n_pockets, p)] += change * border_residual[row_of(n_pockets, p)];
+    }
+}
+
+// N_p = M_p^-1
+//
+// Inverse of every pocket's matrix by Gauss and Jordan, without pivoting: gains of a field are losses of another. A
+// diagonal of zero, where a field cannot be, is taken as one.
+// over: n_pockets by n_designs
+// twin: PocketSystem.factor
+//   n_pockets  scalar                                    [1]
+//   n_group    scalar                                    [1] fields of the group
+//   matrix     (n_group, n_group, n_designs, n_pockets)  [um^3/s]
+//   inverse    (n_group, n_group, n_designs, n_pockets)  [s/um^3]
+extern "C" __global__ void __launch_bounds__(BLOCK) invert_pockets(
+    const long long n_pockets, const int n_group, const double* __restrict__ matrix, double* __restrict__ inverse
+) {
+    const long long p = item();
+    if (p >= n_pockets) return;
+    const long long own = row_of(n_pockets, p), step = (long long)gridDim.y * n_pockets;
+    for (int k = 0; k < n_group * n_group; ++k) {
+        const double value = matrix[k * step + own];
+        inverse[k * step + own] = k % (n_group + 1) == 0 && value == 0.0 ? 1.0 : value;
+    }
+    for (int k = 0; k < n_group; ++k) {
+        const double pivot = 1.0 / inverse[(k * n_group + k) * step + own];
+        inverse[(k * n_group + k) * step + own] = 1.0;
+        for (int j = 0; j < n_group; ++j) inverse[(k * n_group + j) * step + own] *= pivot;
+        for (int i = 0; i < n_group; ++i) {
+            if (i == k) continue;
+            const double factor = inverse[(i * n_group + k) * step + own];
+            inverse[(i * n_group + k) * step + own] = 0.0;
+            for (int j = 0; j < n_group; ++j) {
+                inverse[(i * n_group + j) * step + own] -= factor * inverse[(k * n_group + j) * step + own];
+            }
+        }
+    }
+}
+
+// (B - sum_p G_p N_p G_p) e = R_bath + sum_p G_p N_p R_p;   d_p = N_p (R_p + G_p e);   b_f += e_f
+//
+// The shifts of the pockets of a group, and of a finite bath.
+// over: one block by n_designs
+// twin: PocketSystem.solve
+//   n_pockets  scalar                                    [1]
+//   n_group    scalar                                    [1] fields of the group
+//   n_fields   scalar                                    [1]
+//   n_small    scalar                                    [1] small quantities of a design
+//   n_pairs    scalar                                    [1]
+//   is_finite  scalar                                    [1] 1 for a finite bath, else 0
+//   members    (n_group)                                 [1] fields of the group
+//   inverse    (n_group, n_group, n_designs, n_pockets)  [s/um^3]
+//   residual   (n_group, n_designs, n_pockets)           [nM um^3/s]
+//   g          (n_group, n_designs, n_pockets)           [um^3/s]
+//   sg         (1)                                       [1/s]
+//   volume     (n_designs, 1)                            [um^3]
+//   g_sum      (n_designs, n_fields)                     [um^3/s]
+//   pair_row   (n_fields, n_fields)                      [1] row of a pair in the Jacobian of the bath, -1 where none
+//   jacobian   (n_designs, n_pairs)                      [um^3/s]
+//   bath_rhs   (n_designs, n_fields)                     [nM um^3/s]
+//   inner      (n_group, n_designs, 1)                   [nM um^3/s] g.u of the increments
+//   increment  (n_designs, n_small)                      [nM] in place
+//   shift      (n_group, n_designs, n_pockets)           [nM]
+extern "C" __global__ void __launch_bounds__(BLOCK) solve_shifts(
+    const long long n_pockets, const int n_group, const int n_fields, const int n_small, const int n_pairs,
+    const int is_finite, const int* __restrict__ members, const double* __restrict__ inverse,
+    const double* __restrict__ residual, const double* __restrict__ g, const real* __restrict__ sg,
+    const real* __restrict__ volume, const double* __restrict__ g_sum, const int* __restrict__ pair_row,
+    const real* __restrict__ jacobian, const double* __restrict__ bath_rhs, const double* __restrict__ inner,
+    real* __restrict__ increment, real* __restrict__ shift
+) {
+    __shared__ double S[MOST_FIELDS * MOST_FIELDS], e[MOST_FIELDS];
+    const long long d = blockIdx.y, step = (long long)gridDim.y * n_pockets, own = row_of(n_pockets, 0);
+    if (is_finite) {
+        for (int k = 0; k < n_group; ++k) {
+            for (int j = 0; j <= n_group; ++j) {  // the last column is the right-hand side
+                double sum = 0.0;
+                for (long long p = threadIdx.x; p < n_pockets; p += BLOCK) {
+                    double term = 0.0;
+                    for (int i = 0; i < n_group; ++i) {
+                        if (j < n_group && i != j) continue;
+                        const double with = j < n_group ? g[i * step + own + p] : residual[i * step + own + p];
+                        term += inverse[(k * n_group + i) * step + own + p] * with;
+                    }
+                    sum += g[k * step + own + p] * term;
+                }
+                sum = block_sum(sum);
+                if (threadIdx.x != 0) continue;
+                const int f = members[k];
+                const double B = bath_diagonal(f, n_fields, n_pairs, sg, volume, g_sum, pair_row, jacobian);
+                if (j == n_group) {
+                    const double right = bath_right(
+                        f, n_fields, n_pairs, n_small, bath_rhs, pair_row, jacobian, increment
+                    );
+                    const double left = right - B * double(increment[row_of(n_small, f)]);
+                    e[k] = left + inner[k * gridDim.y + d] + sum;
+                } else {
+                    const int pair = pair_row[f * n_fields + members[j]];
+                    const double across = pair < 0 ? 0.0 : double(jacobian[row_of(n_pairs, pair)]);
+                    S[k * MOST_FIELDS + j] = (j == k ? B : -across) - sum;
+                }
+            }
+        }
+        if (threadIdx.x == 0) {
+            for (int k = 0; k < n_group; ++k) {
+                for (int i = k + 1; i < n_group; ++i) {
+                    const double factor = S[i * MOST_FIELDS + k] / S[k * MOST_FIELDS + k];
+                    for (int j = k; j < n_group; ++j) S[i * MOST_FIELDS + j] -= factor * S[k * MOST_FIELDS + j];
+                    e[i] -= factor * e[k];
+                }
+            }
+            for (int k = n_group - 1; k >= 0; --k) {
+                for (int j = k + 1; j < n_group; ++j) e[k] -= S[k * MOST_FIELDS + j] * e[j];
+                e[k] /= S[k * MOST_FIELDS + k];
+            }
+            for (int k = 0; k < n_group; ++k) increment[row_of(n_small, members[k])] += real(e[k]);
+        }
+        __syncthreads();
+    }
+    for (long long p = threadIdx.x; p < n_pockets; p += BLOCK) {
+        for (int k = 0; k < n_group; ++k) {
+            double total = 0.0;
+            for (int j = 0; j < n_group; ++j) {
+                const double from_bath = is_finite ? g[j * step + own + p] * e[j] : 0.0;
+                total += inverse[(k * n_group + j) * step + own + p] * (residual[j * step + own + p] + from_bath);
+            }
+            shift[k * step + own + p] = real(total);
+        }
+    }
+}
+
+// u_sq = (rate_q + sum_k c_k u_kq) / sg
+//
+// Increments in stage s = n_terms of the losses and of the inflow from an infinite bath, which nothing depends on.
+// over: n_small by n_designs
+// twin: Stepper._solve_losses
+//   n_small         scalar                          [1] small quantities of a design: bath, losses, inflow
+//   n_fields        scalar                          [1]
+//   n_accumulators  scalar                          [1]
+//   is_finite       scalar                          [1] 1 for a finite bath, else 0
+//   n_terms         scalar                          [1] stages so far, below n_stages
+//   sg              (1)                             [1/s]
+//   coefficients    (n_stages)                      [1/s]
+//   losses          (n_designs, n_accumulators)     [nM um^3/s]
+//   bath_losses     (n_designs, n_accumulators)     [nM um^3/s] of a finite bath
+//   inflow          (n_designs, n_fields)           [nM um^3/s] of the stage's value
+//   inflow_change   (n_designs, n_fields)           [nM um^3/s] of its increments
+//   terms           (n_stages, n_designs, n_small)  [nM um^3] in place
+extern "C" __global__ void __launch_bounds__(BLOCK) stage_losses(
+    const int n_small, const int n_fields, const int n_accumulators, const int is_finite, const int n_terms,
+    const real* __restrict__ sg, const real* __restrict__ coefficients, const double* __restrict__ losses,
+    const double* __restrict__ bath_losses, const double* __restrict__ inflow,
+    const double* __restrict__ inflow_change, real* __restrict__ terms
+) {
+    const long long q = item();
+    if (q >= n_small) return;
+    if (q < n_fields) return;  // the bath's own increment
+    const long long own = row_of(n_small, q), stage = (long long)gridDim.y * n_small;
+    double rate = 0.0;
+    if (q - n_fields < n_accumulators) {
+        const long long a = row_of(n_accumulators, q - n_fields);
+        rate = losses[a] + (is_finite ? bath_losses[a] : 0.0);
+    } else if (!is_finite) {
+        const long long f = row_of(n_fields, q - n_fields - n_accumulators);
+        rate = inflow[f] + inflow_change[f];
+    }
+    for (int k = 0; k < n_terms; ++k) rate += double(coefficients[k]) * double(terms[k * stage + own]);
+    terms[n_terms * stage + own] = real(rate / double(sg[0]));
+}

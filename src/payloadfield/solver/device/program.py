@@ -1,0 +1,334 @@
+"""The step as a list of launches: what solver/rosenbrock.py does, with fixed numbers of iterations and no host.
+
+Each solve takes the same number of conjugate-gradient iterations, a loop of fields the same number of corrections; what
+is left of the right-hand sides goes into the verdict at the end (kernels/control.cu). The list is the same wherever it
+runs: on a GPU it becomes a graph, and the tests run it on the host's build of the kernels.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from payloadfield.backends.cuda.signature import Build, Launch
+from payloadfield.backends.cuda.traffic import launch_bytes
+from payloadfield.solver.device.arrays import N_LINES, N_STAGES, DeviceArrays
+from payloadfield.solver.device.solve import FieldSolver
+from payloadfield.units import AVOGADRO_NM_UM3
+
+
+class StepProgram:
+    """The launches of one attempted step."""
+
+    def __init__(self, arrays: DeviceArrays, *, iterations: int, corrections: int) -> None:
+        """iterations: of every solve; corrections: sweeps over a loop of fields after the first one."""
+        self.a, self.iterations, self.corrections = arrays, iterations, corrections
+        self.launches: list[Launch] = []
+        code = arrays.code
+        self._exchanged = {int(f): k for k, f in enumerate(code.EXCHANGED)} if arrays.n_cells else {}
+        self._schur_row = {pair: k for k, pair in enumerate(code.SCHUR_PAIRS)} if arrays.n_cells else {}
+        self._voxel_row = {pair: k for k, pair in enumerate(code.VOXEL_PAIRS)}
+        self._solver = FieldSolver(arrays, self.do)
+        self._begin()
+        self._linearise()
+        for stage in range(N_STAGES):
+            self._stage(stage)
+        self._end()
+
+    def do(self, name: str, *arguments: Any) -> None:
+        """Append a checked launch; one over nothing is left out."""
+        launch = self.a.machine.prepare(name, *arguments)
+        if not launch.is_empty:
+            self.launches.append(launch)
+
+    def count(self) -> Counter[str]:
+        """How often each kernel is launched in a step."""
+        return Counter(launch.kernel for launch in self.launches)
+
+    def bytes(self, build: Build) -> Counter[str]:
+        """Bytes that a step has to move at least, by kernel."""
+        total: Counter[str] = Counter()
+        machine = self.a.machine
+        for launch in self.launches:
+            kernel = machine.kernels[launch.kernel]
+            total[launch.kernel] += launch_bytes(kernel, build, launch, machine.constants)
+        return total
+
+    # -- pieces -------------------------------------------------------------------------------------------------
+
+    def _history(self, stage: int) -> Any:
+        return self.a.history[N_STAGES * stage : N_STAGES * (stage + 1)]
+
+    def _cells(self, fields: Any, states: Any) -> tuple[Any, ...]:
+        a = self.a
+        sizes = a.n_cells, a.n, a.n_entries
+        return (*sizes, fields, states, a.parameters, a.cell_parameters, a.entry_start, a.entry_voxel, a.entry_weight)
+
+    def _base_cells(self) -> tuple[Any, ...]:
+        return self._cells(self.a.base, self.a.state_base)
+
+    def _gather(self, entries: Any, row: int, out: Any, field: int) -> None:
+        """Add a row of entries to the voxels, in a row of out (D, rows, n)."""
+        a = self.a
+        sizes = a.n_touched, a.n_entries, a.n, entries.shape[1], row, out.shape[1], field
+        self.do("gather", *sizes, 1.0 / AVOGADRO_NM_UM3, *a.touched, entries, out)
+
+    def _absorb(self, field: int, increment: Any, row: int, sign: float) -> None:
+        if field in self._exchanged:
+            more = row, increment.shape[1], increment, self._exchanged[field], sign, self.a.cell_rhs
+            self.do("cell_absorb", *self._base_cells(), *more)
+
+    # -- begin and linearise ------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        a = self.a
+        self.do("begin_step", a.clock.size, a.history.size, a.gamma, a.c, a.clock, a.sg, a.history)
+
+    def _linearise(self) -> None:
+        a = self.a
+        for values, base in ((a.fields, a.base), (a.states, a.state_base), (a.small, a.small_base)):
+            self.do("clamp", values.size, values.reshape(-1), base.reshape(-1))
+        if self._voxel_row:
+            self.do("voxel_jacobian", a.n, a.base, a.parameters, a.capacity, a.capacity_index, a.jacobian)
+        if a.n_cells:
+            self.do("cell_factor", *self._base_cells(), a.sg, a.lu, a.entry_schur)
+        if a.is_finite and len(a.code.BATH_PAIRS):
+            bath = a.small_base, a.parameters, a.volume, a.no_index, a.bath_jacobian
+            self.do("bath_jacobian", 1, a.n_small, *bath)
+        for field in range(a.n_fields):
+            self._set_operator(field)
+        for group in a.plan.mechanism.field_groups:
+            self._set_shifts(group)
+
+    def _set_operator(self, field: int) -> None:
+        a, zeroth, pair = self.a, self.a.zeroth[field], (field, field)
+        self.do("set_zeroth", a.n, a.sg, a.capacity[int(a.capacity_row[field])], zeroth)
+        self._couple(pair, zeroth)
+        self._solver.couple_bath(field, zeroth)
+        self._solver.set_diagonals(field)
+        if a.is_finite:
+            self._solver.set_border(field)
+
+    def _couple(self, pair: tuple[int, int], out: Any) -> None:
+        """Loss of a field per unit of another through reactions in voxels and the cells, added to out (D, n)."""
+        a = self.a
+        if pair in self._voxel_row:
+            self.do("subtract_row", a.n, a.jacobian.shape[1], self._voxel_row[pair], a.jacobian, out)
+        if pair in self._schur_row:
+            self._gather(a.entry_schur, self._schur_row[pair], out.reshape(a.n_designs, 1, a.n), 0)
+
+    def _set_shifts(self, group: tuple[int, ...]) -> None:
+        """The matrices of the pockets' shifts, inverted."""
+        a, matrix = self.a, self.a.matrix[group]
+        for k, f in enumerate(group):
+            self._solver.pocket_sums(f, a.zeroth[f], matrix[k, k])
+            for j, g in enumerate(group):
+                if g != f and ((f, g) in self._voxel_row or (f, g) in self._schur_row):
+                    self.do("clear", a.n, a.extra)
+                    self._couple((f, g), a.extra)
+                    self._solver.pocket_sums(f, a.extra, matrix[k, j])
+        self.do("invert_pockets", a.tables(group[0]).n_pockets, len(group), matrix, a.inverse_matrix[group])
+
+    # -- one stage ----------------------------------------------------------------------------------------------
+
+    def _stage(self, stage: int) -> None:
+        a = self.a
+        triples = (
+            (a.fields, a.terms, a.value),
+            (a.states, a.state_terms, a.state_value),
+            (a.small, a.small_terms, a.small_value),
+        )
+        for base, terms, out in triples:
+            flat = terms.reshape(N_STAGES, -1)
+            self.do("combine", base.size, stage, base.reshape(-1), flat, a.a[stage], out.reshape(-1))
+        self._evaluate(stage)
+        for group in a.plan.mechanism.field_groups:
+            self._solve_group(stage, group)
+        if a.n_cells:
+            self.do("cell_solve", a.n_cells, a.lu, a.cell_rhs, a.state_terms[stage])
+        self._losses(stage)
+
+    def _evaluate(self, stage: int) -> None:
+        """Right-hand sides of fields, cells and bath at the stage's value, with the history of earlier stages."""
+        a, history = self.a, self._history(stage)
+        self.do("voxel_rates", a.n, a.value, a.parameters, a.capacity, a.capacity_index, a.rhs)
+        if a.n_cells:
+            self.do("cell_rates", *self._cells(a.value, a.state_value), a.cell_rates, a.entry_source)
+            flat = a.state_terms.reshape(N_STAGES, -1)
+            rates, rhs = a.cell_rates.reshape(-1), a.cell_rhs.reshape(-1)
+            self.do("combine", rates.size, stage, rates, flat, history, rhs)
+        terms = a.terms.reshape(N_STAGES, a.n_designs * a.n_fields, a.n)
+        for field in range(a.n_fields):
+            tables, capacity = a.tables(field), a.capacity[int(a.capacity_row[field])]
+            of = a.n, a.n_fields, field, stage, a.D[field], tables.neighbour[0], tables.g[0], capacity
+            self.do("stage_rhs", *of, a.value, terms, history, a.rhs)
+            contact = a.n_contact, a.n, a.n_fields, field, a.n_small, a.contact, a.conductance
+            self.do("bath_flux", *contact, a.small_value, a.value, a.rhs)
+            if field in self._exchanged:
+                self._gather(a.entry_source, self._exchanged[field], a.rhs, field)
+        self._solver.bath_inflow(a.value, a.small_value, a.inflow)
+        if a.is_finite:
+            bath = a.small_value, a.parameters, a.volume, a.no_index, a.bath_rates
+            self.do("bath_rates", 1, a.n_small, *bath)
+            given = a.volume, a.bath_rates, a.inflow, history, a.small_terms, a.bath_rhs, a.all_inner
+            self.do("bath_right_side", a.n_fields, a.n_small, stage, *given)
+
+    def _load_rhs(self, stage: int, field: int) -> None:
+        """Right-hand side of a field: its own, what other fields' increments do to it, and what the cells answer."""
+        a = self.a
+        self.do("take_row", a.n, a.n_fields, field, a.rhs, a.r)
+        for (f, g), row in self._voxel_row.items():
+            if f == field and g != field:
+                rows = a.jacobian.shape[1], row, a.n_fields, g
+                self.do("add_product", a.n, *rows, a.jacobian, a.terms[stage], a.r)
+        if field in self._exchanged:
+            self.do("cell_respond", *self._base_cells(), a.lu, a.cell_rhs, self._exchanged[field], a.entry)
+            entries = a.entry.reshape(a.n_designs, 1, a.n_entries)
+            self._gather(entries, 0, a.r.reshape(a.n_designs, 1, a.n), 0)
+
+    def _solve_group(self, stage: int, group: tuple[int, ...]) -> None:
+        """Solve a group of fields for their increments, and shift their pockets so that the books close."""
+        a = self.a
+        for k, field in enumerate(group):
+            self._load_rhs(stage, field)
+            first, last = a.first[field, stage], a.last[field, stage]
+            self._solver.square(first)
+            self._solver.solve(field, first, last, self.iterations)
+            self._solver.pocket_sums(field, a.r, a.residual[group][k])
+            self._share_with_bath(stage, group, k)
+            if len(group) > 1:
+                self._store(stage, field, a.no_shift[: a.n_designs * a.tables(field).n_pockets])
+                self._absorb(field, a.terms[stage], field, 1.0)
+        if len(group) == 1:
+            self._shift_one(stage, group)
+        else:
+            self._correct_loop(stage, group)
+
+    def _share_with_bath(self, stage: int, group: tuple[int, ...], k: int) -> None:
+        """The bath's increment that goes with a field's solve, and what it adds to the field."""
+        a, field = self.a, group[k]
+        if not a.is_finite:
+            return
+        self._solver.bath_dot(field, a.x, a.dot)
+        sizes = a.tables(field).n_pockets, a.n_fields, field, a.n_small, a.bath_jacobian.shape[1]
+        given = a.sg, a.volume, a.conductance_sum, a.pair_row, a.bath_jacobian, a.bath_rhs, a.dot
+        border = a.border_dot[field], a.border_residual[field], a.inner[group][k]
+        self.do("bath_step", *sizes, *given, *border, a.small_terms[stage], a.residual[group][k], a.b)
+        self.do("add_border", a.n, a.b, a.border[field], a.x)
+
+    def _solve_shifts(self, stage: int, group: tuple[int, ...]) -> None:
+        a = self.a
+        sizes = a.tables(group[0]).n_pockets, len(group), a.n_fields, a.n_small, a.bath_jacobian.shape[1]
+        system = a.members[group], a.inverse_matrix[group], a.residual[group], a.g_pocket[group]
+        bath = a.sg, a.volume, a.conductance_sum, a.pair_row, a.bath_jacobian, a.bath_rhs, a.inner[group]
+        out = a.small_terms[stage], a.shift[group]
+        self.do("solve_shifts", *sizes, int(a.is_finite), *system, *bath, *out)
+
+    def _store(self, stage: int, field: int, shift: Any) -> None:
+        """The increment of a field: its solution, with the shift of every pocket."""
+        a, tables = self.a, self.a.tables(field)
+        sizes = a.n, a.n_fields, field, tables.n_pockets
+        shift = shift.reshape(a.n_designs, tables.n_pockets)
+        self.do("store_shifted", *sizes, tables.pocket, a.x, shift, a.terms[stage])
+
+    def _shift_one(self, stage: int, group: tuple[int, ...]) -> None:
+        field = group[0]
+        self._solve_shifts(stage, group)
+        self._store(stage, field, self.a.shift[group][0])
+        self._absorb(field, self.a.terms[stage], field, 1.0)
+
+    def _correct_loop(self, stage: int, group: tuple[int, ...]) -> None:
+        """Sweeps over a loop of fields, the last of which only measures; then the shifts of all of them."""
+        a, terms = self.a, self.a.terms[stage]
+        for sweep in range(self.corrections + 1):
+            for k, field in enumerate(group):
+                self._load_left(stage, field)
+                if sweep == self.corrections:
+                    self._solver.square(a.last[field, stage])
+                    self._solver.pocket_sums(field, a.r, a.residual[group][k])
+                    continue
+                self._solver.square(a.rr[0])
+                self._solver.solve(field, a.rr[0], a.rr[0], self.iterations)
+                self._solver.pocket_sums(field, a.r, a.residual[group][k])
+                self._share_with_bath(stage, group, k)
+                self.do("add_to_row", a.n, a.n_fields, field, a.x, terms)
+                self._absorb(field, a.x.reshape(a.n_designs, 1, a.n), 0, 1.0)
+        self._solve_shifts(stage, group)
+        for k, field in enumerate(group):
+            tables = a.tables(field)
+            self._absorb(field, terms, field, -1.0)
+            sizes = a.n, a.n_fields, field, tables.n_pockets
+            self.do("shift_pockets", *sizes, tables.pocket, a.shift[group][k], terms)
+            self._absorb(field, terms, field, 1.0)
+
+    def _load_left(self, stage: int, field: int) -> None:
+        """What is left of a field's right-hand side beside the other fields of its loop."""
+        a, terms, tables = self.a, self.a.terms[stage], self.a.tables(field)
+        self._absorb(field, terms, field, -1.0)
+        self._load_rhs(stage, field)
+        self._absorb(field, terms, field, 1.0)
+        operator = a.D[field], tables.neighbour[0], tables.g[0], a.zeroth[field]
+        self.do("subtract_image", a.n, a.n_fields, field, *operator, terms, a.r)
+        if a.is_finite:
+            self._solver.couple_bath(field, a.r, a.small_terms[stage], field)
+
+    def _losses(self, stage: int) -> None:
+        """Increments of the losses and of the inflow from an infinite bath, which nothing depends on."""
+        a = self.a
+        if a.n_accumulators:
+            blocks = a.blocks(a.n)
+            partial = a.partial(a.n_designs, a.n_accumulators, blocks)
+            given = a.value, a.base, a.terms[stage], a.parameters, a.capacity, a.capacity_index
+            self.do("voxel_losses", a.n, *given, partial)
+            self._solver.add_up(partial, a.n_accumulators, blocks, a.losses)
+            if a.is_finite:
+                small = a.small_value, a.small_base, a.small_terms[stage]
+                self.do("bath_losses", 1, a.n_small, *small, a.parameters, a.volume, a.no_index, a.bath_losses)
+        if not a.is_finite:
+            self._solver.bath_inflow(a.terms[stage], a.no_small, a.inflow_change)
+        sizes = a.n_small, a.n_fields, a.n_accumulators, int(a.is_finite), stage
+        rates = a.losses, a.bath_losses, a.inflow, a.inflow_change
+        self.do("stage_losses", *sizes, a.sg, self._history(stage), *rates, a.small_terms)
+
+    # -- the end ------------------------------------------------------------------------------------------------
+
+    def _end(self) -> None:
+        a = self.a
+        fields = a.n, a.n_fields, a.capacity, a.capacity_of, a.fields, a.terms
+        states = a.n_cells, a.n_states, a.cell_weight, a.cell_weight_of, a.states, a.state_terms
+        self._measure("field", 1, *fields)
+        if a.n_cells:
+            self._measure("state", 0, *states)
+        of = {name: (a.of["field"][name], a.of["state"][name]) for name in ("sum", "largest", "total", "seen")}
+        sizes = (
+            a.n_designs, a.n_fields, a.n_states, a.n_small, a.small.size, N_STAGES, a.n_columns, N_LINES, a.n_cells,
+            int(a.is_finite), a.clock.size,
+        )  # fmt: skip
+        slots = (a.n_fields, N_STAGES, a.n_designs)
+        self.do(
+            "end_step", *sizes, a.field_weight, a.steers, a.negligible, *of["sum"], a.of["field"]["floor"],
+            *of["largest"], *of["total"], a.first.reshape(slots), a.last.reshape(slots), a.sg, a.m, a.error,
+            a.small_terms.reshape(N_STAGES, -1), a.small.reshape(-1), *of["seen"], a.clock, a.verdict, a.log,
+        )  # fmt: skip
+        for values, terms in ((a.fields, a.terms), (a.states, a.state_terms)):
+            self.do("accept", values.size, a.verdict, a.m, terms.reshape(N_STAGES, -1), values.reshape(-1))
+
+    def _measure(
+        self, kind: str, has_bath: int, n: int, n_kinds: int, weights: Any, weight_of: Any, values: Any, terms: Any
+    ) -> None:
+        """Amounts, floors and errors of all quantities of a kind."""
+        a, of, blocks = self.a, self.a.of[kind], self.a.blocks(n)
+        n_rows = a.n_designs * n_kinds
+        flat, stages = values.reshape(n_rows, n), terms.reshape(N_STAGES, n_rows, n)
+        total, largest = (a.partial(n_rows, blocks, which=k) for k in (0, 1))
+        self.do("measure", n, n_rows, n_kinds, weights, weight_of, a.m, flat, stages, total, largest)
+        self._solver.add_up(total, n_kinds, blocks, of["total"])
+        rows = {name: of[name].reshape(-1) for name in ("typical", "seen", "largest", "floor")}
+        self.do(
+            "set_floors", n_rows, blocks, n_kinds, a.n_small, a.small.size, has_bath, a.clock.size, a.clock, largest,
+            rows["typical"], rows["seen"], a.m, a.small.reshape(-1), a.small_terms.reshape(N_STAGES, -1),
+            rows["largest"], rows["floor"],
+        )  # fmt: skip
+        given = weights, weight_of, a.m, a.error, rows["floor"], flat, stages
+        self.do("step_error", n, n_rows, n_kinds, *given, total)
+        self._solver.add_up(total, n_kinds, blocks, of["sum"])

@@ -1,0 +1,345 @@
+"""Simulations whose state lives on a device: questions and answers of Simulation, steps taken by the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from time import monotonic
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from payloadfield.backends.cuda.machine import Machine
+from payloadfield.backends.plan import Plan
+from payloadfield.errors import BackendError
+from payloadfield.solver.accuracy import ErrorNorm
+from payloadfield.solver.batch import BatchRecord
+from payloadfield.solver.controller import Controller
+from payloadfield.solver.device.arrays import N_LINES
+from payloadfield.solver.device.engine import DesignLine, DeviceEngine, Line
+from payloadfield.solver.rosenbrock import Fault, StepStatistics
+from payloadfield.solver.simulation import ROUNDING, SMALLEST_STEP, Attempt, Simulation, StepRecord
+from payloadfield.solver.state import ARRAYS, State
+from payloadfield.solver.variants import make_plans
+
+_Floats = NDArray[np.float64]
+
+EXPECTED_GROWTH = 1.5
+"""Of the steps, when guessing how many lead to the next target: attempts beyond it are idle."""
+
+LONGEST_WAIT = 0.5
+"""Wall time between two looks of the host [s]."""
+
+MakeMachine = Callable[[Any, str, int], tuple[Machine, Any]]
+"""From mechanism, precision and number of designs to a machine and the mechanism's generated CUDA module."""
+
+
+def reason_against(study: Any) -> str | None:
+    """What of a study the device program does not do yet; None if it does all of it."""
+    mechanism = study.mechanism
+    found = {
+        "cells whose fate changes": mechanism.transitions,
+        "exchange between touching cells": mechanism.contacts,
+        "tagged sources": mechanism.followed,
+        "a bath that follows a curve": [event for event in study.schedule if event.curve],
+    }
+    wanted = [name for name, value in found.items() if value]
+    return f"the GPU does not yet solve {' or '.join(wanted)}" if wanted else None
+
+
+def refuse_unsolved(study: Any) -> None:
+    """Raise BackendError for a study that the device program does not solve."""
+    reason = reason_against(study)
+    if reason is not None:
+        raise BackendError(f"backend cupy: {reason}. Use --backend numba, or auto, which chooses it")
+
+
+class DeviceState:
+    """The unknowns of one design: small ones on the host, fields and cells fetched from the device when asked for."""
+
+    def __init__(self, engine: DeviceEngine, design: int, start: State) -> None:
+        self._engine, self._design, self._held = engine, design, start
+        self._is_stale = False
+        self.push()
+
+    time = property(lambda self: self._held.time, lambda self, value: setattr(self._held, "time", value))
+    bath = property(lambda self: self._held.bath)
+    accumulators = property(lambda self: self._held.accumulators)
+    inflow = property(lambda self: self._held.inflow)
+    fields = property(lambda self: self._fetched().fields)
+    states = property(lambda self: self._fetched().states)
+
+    def _fetched(self) -> State:
+        if self._is_stale:
+            a = self._engine.arrays
+            self._held.fields[...] = self._engine.read(a.fields[self._design])
+            if a.n_cells:
+                self._held.states[...] = self._engine.read(a.states[self._design])
+            self._is_stale = False
+        return self._held
+
+    def take(self, time: float, small: _Floats) -> None:
+        """A step was taken on the device: time and small quantities after it; the rest is fetched when asked for."""
+        n_fields, n_losses = len(self._held.bath), len(self._held.accumulators)
+        parts = np.split(small, [n_fields, n_fields + n_losses])
+        self._held.time = time
+        for array, values in zip((self.bath, self.accumulators, self.inflow), parts, strict=True):
+            array[...] = values
+        self._is_stale = True
+
+    def small(self) -> _Floats:
+        """Bath, losses and inflow in one."""
+        return np.concatenate([self.bath, self.accumulators, self.inflow])
+
+    def push(self) -> None:
+        """Give everything to the device."""
+        self._engine.load(self._design, self._held.fields, self._held.states, self.small())
+
+    def arrays(self) -> dict[str, _Floats]:
+        """The arrays by name, not copied."""
+        return {name: getattr(self, name) for name in ARRAYS}
+
+    def copy(self) -> State:
+        """An independent copy on the host."""
+        return self._fetched().copy()
+
+
+class _Totals:
+    """Stands for a backend where the ledger adds up a state: the device has added it up already."""
+
+    def __init__(self) -> None:
+        self.line: DesignLine | None = None
+
+    def amount(self, field: int, value: _Floats) -> float:
+        """Amount of a field after the last step."""
+        assert self.line is not None
+        return float(self.line.amounts[field])
+
+    def sums(self, values: _Floats) -> _Floats:
+        """Sum of each state over the cells after the last step."""
+        assert self.line is not None
+        return self.line.state_sums
+
+
+class _HostTotals:
+    """The same for the state that a run begins with, in NumPy."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+
+    def amount(self, field: int, value: _Floats) -> float:
+        return float(self._plan.field_capacity(field) @ value)
+
+    def sums(self, values: _Floats) -> _Floats:
+        return np.asarray(values.sum(axis=1))
+
+
+class _Stepper:
+    """What a run asks of its stepper between steps."""
+
+    def __init__(self, engine: DeviceEngine, design: int, study: Any, plan: Plan) -> None:
+        self._engine, self._design, self._study, self._plan = engine, design, study, plan
+        self.curves: dict[int, Any] = {}
+
+    def memory(self) -> dict[str, _Floats]:
+        """What is carried from step to step besides the state: the start of the bordering solves."""
+        border = self._engine.arrays.border
+        return {"border": np.stack([self._engine.read(z[self._design]) for z in border])} if border else {}
+
+    def restore(self, memory: dict[str, _Floats]) -> None:
+        """Take back what `memory` gave."""
+        for z, values in zip(self._engine.arrays.border, memory.get("border", ()), strict=True):
+            self._engine.machine.write(z[self._design], np.ascontiguousarray(values, self._engine.arrays.real))
+
+    def _on_host(self) -> Any:
+        """The host's stepper for the same plan: for what is asked once."""
+        return Simulation(self._study, "numpy", plan=self._plan).stepper
+
+    def find_fault(self, state: Any, dt: float) -> Fault | None:
+        """See Stepper."""
+        return self._on_host().find_fault(state.copy(), dt)
+
+    def rates_of_cells(self, state: Any) -> _Floats:
+        """See Stepper."""
+        return self._on_host().rates_of_cells(state.copy())
+
+
+class DeviceSimulation(Simulation):
+    """One design on a device; made by `simulate_on_device` and by a batch."""
+
+    _state: Any
+
+    def __init__(self, study: Any, plan: Plan, engine: DeviceEngine, design: int, controller: Controller) -> None:
+        refuse_unsolved(study)
+        self._engine, self._design, self._shared_controller = engine, design, controller
+        self._totals: Any = _HostTotals(plan)
+        super().__init__(study, plan=plan)
+        self._push_scales()
+
+    # -- parts of a simulation --------------------------------------------------------------------------------------
+
+    def _equip(self, backend: str | None, beside: Simulation | None) -> None:
+        """Engine and controller in the places of backend and stepper."""
+        named: Any = SimpleNamespace(name="cupy")
+        stepper: Any = _Stepper(self._engine, self._design, self.study, self.plan)
+        self.backend, self.stepper = named, stepper
+        self._norm = ErrorNorm(self.plan, self.backend, self.study)
+        self.controller = self._shared_controller
+
+    def _initial_state(self) -> Any:
+        return DeviceState(self._engine, self._design, super()._initial_state())
+
+    def _make_room(self) -> Any:
+        return None  # the device has its own
+
+    def _adder(self) -> Any:
+        return self
+
+    def amount(self, field: int, value: _Floats) -> float:
+        """For the ledger: amount of a field."""
+        return float(self._totals.amount(field, value))
+
+    def sums(self, values: _Floats) -> _Floats:
+        """For the ledger: sums of the states over the cells."""
+        return np.asarray(self._totals.sums(values))
+
+    @property
+    def ledger(self) -> Any:
+        """The balance of each moiety now."""
+        return self._ledger.balance(self._lazy_state())
+
+    def _lazy_state(self) -> Any:
+        """The state for the ledger, which needs none of what is on the device."""
+        if isinstance(self._totals, _HostTotals):
+            return self._state
+        rows = [None] * max(self.plan.n_fields, 1)
+        small = {name: getattr(self._state, name) for name in ("bath", "accumulators", "inflow")}
+        return SimpleNamespace(fields=rows, states=None, **small)
+
+    def _act(self) -> bool:
+        acted = super()._act()
+        if acted:
+            self._engine.load_small(self._design, self._state.small())
+        return acted
+
+    def _push_scales(self) -> None:
+        for kind, typical, seen in (
+            ("field", self.study.typical_fields, self._norm.seen_fields),
+            ("state", self.study.typical_states, self._norm.seen_states),
+        ):
+            self._engine.set_scales(self._design, kind, np.asarray(typical, float), seen)
+
+    # -- steps ------------------------------------------------------------------------------------------------------
+
+    def take(self, line: Line, rejected: int) -> StepRecord:
+        """Follow a step that the device took."""
+        own = line.designs[self._design]
+        self._totals = _Totals()
+        self._totals.line = own
+        self._state.take(line.time, own.small)
+        iterations = line.iterations * self._engine.n_solves
+        self.n_iterations += iterations
+        tried = Attempt(line.dt, own.error, self._label(own.worst), StepStatistics(iterations, own.ratio))
+        return self._record(tried, rejected, {})
+
+    def fail(self, line: Line) -> None:
+        """Raise SolverError: the step size has shrunk to nothing."""
+        own = line.designs[self._design]
+        raise self._stuck(line.dt, self._label(own.worst), own.error)
+
+    def _label(self, quantity: int) -> str:
+        names = [field.name for field in self.plan.mechanism.fields]
+        labels = list(names)
+        if self.plan.bath.is_finite:
+            labels += [f"{name} in the bath" for name in names]
+        return (labels + [state.name for state in self.plan.mechanism.states])[quantity]
+
+    def steps(self, until: float | None = None) -> Iterator[StepRecord]:
+        """Advance to `until` [s] (default: the study's duration), yielding each accepted step.
+
+        The device may be ahead of the step that is yielded; the simulation's state is the device's.
+        """
+        for record in drive([self], self._engine, until):
+            yield record.records[0]
+
+    # -- continuing -------------------------------------------------------------------------------------------------
+
+    def checkpoint(self) -> dict[str, Any]:
+        """Everything needed to continue bit for bit, as arrays and numbers."""
+        self._norm.seen_fields = self._engine.seen(self._design, "field")
+        if self.plan.cells.n_cells:
+            self._norm.seen_states = self._engine.seen(self._design, "state")
+        return {**super().checkpoint(), "iterations": self._engine.iterations}
+
+    def restore(self, data: dict[str, Any]) -> None:
+        """Continue from what `checkpoint` returned."""
+        super().restore(data)
+        self._totals = _HostTotals(self.plan)
+        self._state.push()
+        self._push_scales()
+        self._engine.go_on_with(int(data.get("iterations", self._engine.iterations)))
+
+
+def drive(designs: Sequence[DeviceSimulation], engine: DeviceEngine, until: float | None) -> Iterator[BatchRecord]:
+    """Advance designs together to `until` [s] (default: the duration), yielding each accepted step."""
+    first = designs[0]
+    duration = first.study.duration
+    end = duration if until is None else min(float(until), duration)
+    rejected, seconds = 0, 0.0
+    while first.is_before(first.time, end):
+        first.refuse_more_steps(end)
+        target = min(design.target(end) for design in designs)
+        attempts = min(_attempts(first, target, seconds), first.study.solver.max_steps - first.n_steps)
+        began = monotonic()
+        lines = engine.advance(
+            first.time, target, first.controller, attempts=attempts, rtol=first.study.solver.rtol,
+            first_step=first.study.solver.first_step, rounding=ROUNDING * duration,
+        )  # fmt: skip
+        seconds = (monotonic() - began) / attempts
+        records = []
+        for line in lines:
+            if not line.is_accepted:
+                rejected += not line.is_left
+                continue
+            taken = tuple(design.take(line, rejected) for design in designs)
+            worst = line.worst_design
+            records.append(BatchRecord(first.n_steps, line.time, line.dt, line.error, worst, rejected, taken))
+            rejected = 0
+        yield from records  # the host has caught up with the device before anyone looks
+        if lines and first.controller.proposal < SMALLEST_STEP * duration:
+            designs[lines[-1].worst_design].fail(lines[-1])
+
+
+def _attempts(first: DeviceSimulation, target: float, seconds: float) -> int:
+    """Attempts to ask for before the host looks again: about as many as lead to the target, and not too long."""
+    left, dt, count = target - first.time, first.controller.proposal, 1
+    while left > 1.1 * dt and count < N_LINES:
+        left, dt, count = left - dt, min(EXPECTED_GROWTH * dt, first.controller.largest), count + 1
+    return min(count, max(1, int(LONGEST_WAIT / seconds))) if seconds > 0.0 else 1
+
+
+class DeviceBatch:
+    """Designs over one geometry on a device; what BatchSimulation is on the host."""
+
+    def __init__(self, studies: Sequence[Any], make_machine: MakeMachine) -> None:
+        for study in studies:
+            refuse_unsolved(study)
+        plans, settings = make_plans(studies), studies[0].solver
+        machine, code = make_machine(studies[0].mechanism, settings.precision, len(studies))
+        self.engine = DeviceEngine(machine, plans, code)
+        controller = Controller(settings.first_step, settings.max_step)
+        self.designs = tuple(
+            DeviceSimulation(study, plan, self.engine, d, controller)
+            for d, (study, plan) in enumerate(zip(studies, plans, strict=True))
+        )
+        self.engine.set_accuracy(settings.rtol, [design.known_floors() for design in self.designs])
+
+    def steps(self, until: float | None = None) -> Iterator[BatchRecord]:
+        """Advance to `until` [s] (default: the duration), yielding each accepted step."""
+        return drive(self.designs, self.engine, until)
+
+
+def simulate_on_device(study: Any, make_machine: MakeMachine) -> DeviceSimulation:
+    """A simulation of one study on a device."""
+    return DeviceBatch([study], make_machine).designs[0]

@@ -1,0 +1,139 @@
+"""One field's elliptic problem as launches: diagonals, V-cycle, conjugate gradients, sums over pockets and bath."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from payloadfield.solver.device.arrays import DeviceArrays, GroupTables
+
+
+class FieldSolver:
+    """Appends the launches of solves to a program; right-hand side in arrays.r, solution in arrays.x."""
+
+    def __init__(self, arrays: DeviceArrays, do: Callable[..., None]) -> None:
+        self.a, self.do = arrays, do
+
+    # -- sums ---------------------------------------------------------------------------------------------------
+
+    def add_up(self, partial: Any, n_sums: int, length: int, out: Any) -> None:
+        """Second launch of a sum: partial (D, n_sums x length) to out (D, n_sums)."""
+        a = self.a
+        flat = partial.reshape(a.n_designs, n_sums * length)
+        start = a.starts(n_sums, length)
+        self.do("segment_sums", n_sums, n_sums * length, start, flat, out.reshape(a.n_designs, n_sums))
+
+    def square(self, out: Any) -> None:
+        """Squared norm of the right-hand side, (D, 1)."""
+        a = self.a
+        partial = a.partial(a.n_designs, a.blocks(a.n))
+        self.do("square", a.n, a.r, partial)
+        self.add_up(partial, 1, a.blocks(a.n), out)
+
+    def pocket_sums(self, field: int, values: Any, out: Any) -> None:
+        """Sums of values (D, n) over the pockets of a field, (D, P)."""
+        a, t = self.a, self.a.tables(field)
+        partial = a.partial(a.n_designs, t.n_chunks)
+        self.do("pocket_sums", t.n_chunks, a.n, t.chunk_start, t.order, values, partial)
+        self.do("segment_sums", t.n_pockets, t.n_chunks, t.pocket_start, partial, out)
+
+    def bath_inflow(self, values: Any, small: Any, out: Any) -> None:
+        """What enters from the bath at values (D, F, n) and the bath's concentrations, (D, F)."""
+        a = self.a
+        if not a.n_contact:
+            return
+        rows, blocks = a.n_designs * a.n_fields, a.blocks(a.n_contact)
+        partial = a.partial(rows, blocks)
+        given = a.contact, a.conductance.reshape(rows, a.n_contact), small, values.reshape(rows, a.n)
+        self.do("bath_inflow", a.n_contact, rows, a.n, a.n_fields, a.n_small, *given, partial)
+        self.add_up(partial, a.n_fields, blocks, out)
+
+    def bath_dot(self, field: int, x: Any, out: Any) -> None:
+        """sum g_bath x of a solution (D, n), (D, 1)."""
+        a, blocks = self.a, self.a.blocks(self.a.n_contact)
+        partial = a.partial(a.n_designs, blocks)
+        self.do("bath_dot", a.n_contact, a.n, a.n_fields, field, a.contact, a.conductance, x, partial)
+        self.add_up(partial, 1, blocks, out)
+
+    def couple_bath(self, field: int, out: Any, b: Any = None, column: int = 0) -> None:
+        """out (D, n) += b g_bath, with b a column of small quantities, or 1."""
+        a = self.a
+        b = a.ones if b is None else b
+        given = a.contact, a.conductance, b.shape[1], column, b
+        self.do("bath_coupling", a.n_contact, a.n, a.n_fields, field, *given, out)
+
+    # -- operators ----------------------------------------------------------------------------------------------
+
+    def set_diagonals(self, field: int) -> None:
+        """Reciprocal diagonals of the smoother on every level, from the zeroth-order terms."""
+        a, t, inverse = self.a, self.a.tables(field), self.a.inverse[field]
+        work = [a.diagonal_work(k, t.sizes[k]) for k in range(t.first_small + 1)]
+        self.do("set_diagonal", a.n, a.D[field], a.zeroth[field], t.row_sum[0], work[0], inverse[0])
+        for k in range(t.first_small):
+            links = t.child_start[k], t.child[k]
+            following = t.row_sum[k + 1], work[k + 1], inverse[k + 1]
+            self.do("coarsen_diagonal", t.sizes[k], t.sizes[k + 1], *links, work[k], *following)
+        tables = t.offset, t.small_child_start, t.small_child, t.small_row_sum
+        top = work[t.first_small]
+        self.do("small_diagonals", t.n_small_levels, t.n_small_nodes, *tables, top, a.small_inverse[field])
+
+    def set_border(self, field: int) -> None:
+        """z = A^-1 g_bath by one iteration from the last step's: how the field answers to its bath."""
+        a, t, z = self.a, self.a.tables(field), self.a.border[field]
+        self.do("clear", a.n, a.r)
+        self.couple_bath(field, a.r)
+        self.do("heal", a.n, z)
+        operator = a.D[field], t.neighbour[0], t.g[0], a.zeroth[field]
+        self.do("subtract_image", a.n, 1, 0, *operator, z.reshape(a.n_designs, 1, a.n), a.r)
+        self.square(a.rr[0])
+        self.solve(field, a.rr[0], a.rr[1], 1, x=z)
+        self.bath_dot(field, z, a.border_dot[field])
+        self.pocket_sums(field, a.r, a.border_residual[field])
+
+    # -- conjugate gradients ------------------------------------------------------------------------------------
+
+    def solve(self, field: int, first: Any, last: Any, iterations: int, x: Any = None) -> None:
+        """So many iterations on A x = r, begun from zero, or from x where that is given; the residual is left in r.
+
+        first, last: (D, 1) squared norms of the residual, known before and left after.
+        """
+        a, t = self.a, self.a.tables(field)
+        fresh, x = int(x is None), a.x if x is None else x
+        rr, old, flat = first, a.no_rho, a.n_designs
+        for k in range(iterations):
+            b, guess, _ = a.cycle_vectors(0, a.n)
+            top = a.D[field], a.weights[0], rr.reshape(flat), a.r, a.inverse[field][0]
+            self.do("first_guess", a.n, *top, b, guess)
+            cycled = self._cycle(field, t, 0)
+            partial, rho = a.partial(a.n_designs, a.blocks(a.n)), a.rho[k % 2]
+            self.do("dot_cycle", a.n, rr.reshape(flat), a.r, cycled, partial)
+            self.add_up(partial, 1, a.blocks(a.n), rho)
+            self.do("direction", a.n, rr.reshape(flat), rho.reshape(flat), old.reshape(flat), cycled, a.p)
+            operator = a.D[field], t.neighbour[0], t.g[0], a.zeroth[field]
+            self.do("apply_dot", a.n, *operator, a.p, a.image, partial)
+            self.add_up(partial, 1, a.blocks(a.n), a.p_image)
+            left = last if k + 1 == iterations else a.rr[1]
+            scalars = rho.reshape(flat), a.p_image.reshape(flat)
+            self.do("advance", a.n, *scalars, a.p, a.image, int(fresh and k == 0), x, a.r, partial)
+            self.add_up(partial, 1, a.blocks(a.n), left)
+            rr, old = left, rho
+
+    def _cycle(self, field: int, t: GroupTables, k: int) -> Any:
+        """V-cycle from b and x of level k, the first smoothing step done; the result's vector."""
+        a, n = self.a, t.sizes[k]
+        first, second = a.weights
+        b, x, out = a.cycle_vectors(k, n)
+        if k == t.first_small:
+            tables = t.offset, t.width, t.table_start, t.small_neighbour, t.small_g, t.small_parent
+            links = t.small_child_start, t.small_child, a.small_inverse[field]
+            self.do("small_levels", t.n_small_levels, t.n_small_nodes, *tables, *links, first, second, b, out)
+            return out
+        table = t.neighbour[k].shape[0], t.neighbour[k], t.g[k], a.inverse[field][k]
+        coarse_b, coarse_x, _ = a.cycle_vectors(k + 1, t.sizes[k + 1])
+        self.do("smooth", n, *table, second, b, x, out)
+        links = t.child_start[k], t.child[k], a.inverse[field][k + 1]
+        self.do("residual_restrict", n, t.sizes[k + 1], *table, b, out, *links, first, coarse_b, coarse_x)
+        coarse = self._cycle(field, t, k + 1)
+        self.do("prolong_smooth", n, t.sizes[k + 1], *table, second, b, out, t.parent[k], coarse, x)
+        self.do("smooth", n, *table, first, b, x, out)
+        return out
