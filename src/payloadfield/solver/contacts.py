@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from payloadfield.backends.base import Backend
 from payloadfield.backends.plan import ContactTable, Plan
 from payloadfield.cells import Cells, touching_pairs
-from payloadfield.mechanism import evaluate
+from payloadfield.mechanism import Mechanism, evaluate
+from payloadfield.mechanism.calculus import derivative, simplify
 from payloadfield.mechanism.nodes import Expr
 from payloadfield.solver.tableau import ERROR_ORDER
 from payloadfield.units import AVOGADRO_NM_UM3
@@ -54,6 +55,19 @@ def make_contact_table(cells: Cells, reach: float, strength: _Floats | float) ->
     return ContactTable(start, np.ascontiguousarray(touching, np.int64), of_cell[row] * of_cell[touching])
 
 
+def _measured(mechanism: Mechanism) -> list[int]:
+    """Contacts whose speed is looked at: all but those of shares given as fast as what they are of."""
+    kinds = {state.name: state.kind for state in mechanism.states}
+    seen: set[Expr] = set()
+    found = []
+    for number, contact in enumerate(mechanism.contacts):
+        slope = derivative(simplify(contact.rate), contact.gives)
+        if kinds[contact.gives] != "tag" or slope not in seen:
+            found.append(number)
+        seen.add(slope)
+    return found
+
+
 class ContactExchange:
     """What the contacts of a plan add to the rates of the states."""
 
@@ -61,6 +75,7 @@ class ContactExchange:
         self.plan, self.backend = plan, backend
         rows = {name: row for row, name in enumerate(plan.mechanism.state_names)}
         self._contacts = [(rows[c.gives], [rows[name] for name in c.takes]) for c in plan.mechanism.contacts]
+        self._measured = _measured(plan.mechanism)
         self._flux, self._slope = (np.zeros(plan.cells.n_cells) for _ in range(2))
 
     def add_rates(self, arguments: tuple[Any, ...], d_states: _Floats) -> None:
@@ -81,7 +96,8 @@ class ContactExchange:
         lu: factors of the cells at the base of the step; rhs, out: room for a right-hand side and its solution.
         """
         worst = 0.0
-        for number, (gives, _) in enumerate(self._contacts):
+        for number in self._measured:
+            gives, _ = self._contacts[number]
             self.backend.code.cell_contacts(*arguments, number, self._flux, self._slope)
             rhs[...] = 0.0
             self.backend.exchange(number, self._slope, 0.0, -2.0, rhs[gives])
