@@ -99,5 +99,6 @@ def test_the_small_study_keeps_density_types_and_bath():
     assert small.geometry.n_open <= 4 * 12**2
 
 
-def test_a_study_without_cells_has_none():
+def test_a_study_without_cells_or_without_a_dose_has_none():
     assert find_drivers(study(cells=[])) == []
+    assert find_drivers(study(agent="T-DXd", schedule=[])) == []

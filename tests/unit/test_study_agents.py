@@ -175,3 +175,16 @@ def test_the_same_value_said_twice_and_an_override_of_it_are_no_contradiction():
     assert values(load(parameters={"DAR": 3}, agents={"T-DXd": {"DAR": 3}}))["DAR"] == 3
     given = study(agents={"T-DXd": {"DAR": 3}})
     assert values(load_study(given, ["parameters.DAR=4"]))["DAR"] == 4
+
+
+def test_designs_reach_neighbours_without_antigen_as_they_are_named():
+    """Payload in antigen-negative cells beside SK-BR-3: least if it stays in the cell, most if freed outside."""
+    cells = [{"type": name, "count": 1, "place": "medium"} for name in ("SK-BR-3", "fibroblast")]
+    types = {"fibroblast": {"receptors": "0 molecules"}}
+    reached = {}
+    for agent in ("T-nc-DXd", "T-DXd", "T-ec-DXd"):
+        found = simulate(load(agent, cells=cells, cell_types=types)).cells
+        exposures = dict(zip(np.asarray(found["type"]).astype(str), found["payload_exposure"], strict=True))
+        reached[agent] = float(exposures["fibroblast"])
+    assert 10 * reached["T-nc-DXd"] < reached["T-DXd"]
+    assert 1.1 * reached["T-DXd"] < reached["T-ec-DXd"]  # an infinite bath takes most of it away

@@ -64,7 +64,7 @@ def find_drivers(study: Study) -> list[Driver]:
     if small is None:
         return []
     base = _outcomes(small.study, small.type_index)
-    if base is None:
+    if not base:  # nothing to compare: no exposure at all, or none that could be solved
         return []
     found = [_driver(source, small, base) for source in study.sources if _is_movable(source, small)]
     return sorted(found, key=lambda each: -abs(each.change))
