@@ -7,6 +7,7 @@ from tests.running import run
 
 from payloadfield.errors import StudyError
 from payloadfield.mechanism import find_modules, load_mechanism
+from payloadfield.solver.variants import refuse_unlike
 from payloadfield.study import load_study
 
 # Those that go together; fates are followed by tests of their own.
@@ -102,6 +103,16 @@ def test_polymer_takes_payload_up_to_its_partition():
         np.testing.assert_allclose(found[room > 0], sorbed, rtol=2e-3, atol=1e-6)
         np.testing.assert_allclose(fields[names.index("payload")], 100.0 - sorbed * skin / volume, rtol=1e-3)
     assert found[room > 0].min() > 300.0 and not found[room == 0].any()
+
+
+def test_designs_of_other_depths_do_not_share_their_maps():
+    first, deeper, tighter = (
+        load_study(sorbing(), [f"parameters.{text}"])
+        for text in ("D_sorbed=1e-5 um^2/s", "sorption_depth=4 um", "fu=0.5")
+    )
+    refuse_unlike([first, tighter])
+    with pytest.raises(StudyError, match="depth of skins on the walls"):
+        refuse_unlike([first, deeper])
 
 
 def test_without_the_module_nothing_is_sorbed_and_without_walls_nothing_can_be():

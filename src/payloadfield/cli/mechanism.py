@@ -53,7 +53,7 @@ def modules(name: str, as_json: bool) -> None:
         (
             item["name"],
             "on" if item["default"] else "off",
-            item["doc"],
+            item["doc"] + (f" ({' or '.join(item['choices'])})" if item["choices"] else ""),
             ", ".join(item["adds"]),
             *(", ".join(item[key]) for key in ("needs", "excludes")),
         )

@@ -198,7 +198,7 @@ def _capacities(study: Any, voxel: NDArray[np.int64]) -> tuple[_Floats, NDArray[
     if geometry.accessible_profile is not None:
         volume = volume * geometry.accessible_profile.ravel()[voxel]
     label = geometry.open_label.ravel()[voxel]
-    walls, skins = geometry.wall_area.ravel()[voxel], _skins(study)
+    walls, skins = geometry.wall_area.ravel()[voxel], skin_depths(study)
     # Accessible fractions by material, or the depth of a skin on the walls.
     keys = [
         skins[name] if name in skins else tuple(m.accessible_fraction_of(name) for m in geometry.materials)
@@ -209,7 +209,7 @@ def _capacities(study: Any, voxel: NDArray[np.int64]) -> tuple[_Floats, NDArray[
     return np.ascontiguousarray(capacity), np.array([rows.index(key) for key in keys], np.int64)
 
 
-def _skins(study: Any) -> dict[str, float]:
+def skin_depths(study: Any) -> dict[str, float]:
     """Depth [um] of the skin of the walls that holds a field, for those that are in no medium."""
     from payloadfield.mechanism import evaluate
 

@@ -10,7 +10,13 @@ import numpy as np
 
 from payloadfield.backends.plan import Plan
 from payloadfield.errors import StudyError
-from payloadfield.solver.discretisation import find_idle_pockets, make_bath_contact, make_moiety_contents, make_plan
+from payloadfield.solver.discretisation import (
+    find_idle_pockets,
+    make_bath_contact,
+    make_moiety_contents,
+    make_plan,
+    skin_depths,
+)
 
 _SOLVER = ("rtol", "precision", "first_step", "max_step", "max_steps")
 _CELLS = ("type_index", "entry_start", "entry_voxel", "entry_weight")
@@ -60,6 +66,7 @@ def _differences(first: Any, study: Any) -> list[str]:
     }
     pairs |= {f"cells ({name})": (getattr(first.cells, name), getattr(study.cells, name)) for name in _CELLS}
     pairs |= {f"solver.{name}": (getattr(first.solver, name), getattr(study.solver, name)) for name in _SOLVER}
+    pairs["depth of skins on the walls"] = (skin_depths(first), skin_depths(study))
     pairs["diffusivity, zero or not"] = (first.diffusivity == 0.0, study.diffusivity == 0.0)
     found = [what for what, (a, b) in pairs.items() if not _is_same(a, b)]
     if not found and _has_films(first) and not _is_same(first.diffusivity, study.diffusivity):
