@@ -75,7 +75,7 @@ def reduce_study(study: Study) -> Reduction | None:
         bath=Bath(study.bath.volume * grid.n_voxels * spacing**3 / open_volume, sides, _permeability(study)),
         boundary={side: "bath" if side in sides else "wall" for side in study.boundary},
         output=OutputSettings((study.duration,), (), (), math.inf),
-        solver=SolverSettings(rtol=max(RTOL, study.solver.rtol), backend=study.solver.backend, threads=1),
+        solver=SolverSettings(rtol=max(RTOL, study.solver.rtol), backend="numba", threads=1),
     )
     found = Reduction(small, cells.type_index)
     return Reduction(found.with_values(small.parameters, small.cell_parameters), cells.type_index)
