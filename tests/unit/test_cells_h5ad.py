@@ -126,7 +126,7 @@ def test_damaged_files_are_refused_and_never_crash(path, monkeypatch):
     monkeypatch.setattr(h5ad, "_extracted", in_a_process)
     intact, rng = write(path).read_bytes(), np.random.default_rng(0)
     n_refused = 0
-    for _ in range(15):
+    for _ in range(8):
         content = bytearray(intact)
         for place in rng.integers(0, len(content), rng.integers(1, 30)):
             content[place] = rng.integers(0, 256)
@@ -136,7 +136,7 @@ def test_damaged_files_are_refused_and_never_crash(path, monkeypatch):
         except CellsError as error:
             assert str(error).startswith(str(path)) and "\n" not in str(error)
             n_refused += 1
-    assert n_refused > 3
+    assert n_refused > 1
 
 
 def test_what_is_exported_is_read_back(path):
