@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, StrictBool, StrictStr
+from pydantic import BaseModel, BeforeValidator, Field, StrictBool, StrictStr
 
 from payloadfield.study.fields import Area, CellDensity, Fraction, Length, NotNegative, Porosity, Spread
 from payloadfield.study.scaffold_tables import STRICT, Count, FileName, Point, StackTable
@@ -38,7 +38,7 @@ def _image(value: object) -> object:
 class LabelsTable(StackTable):
     """An image of labels, each of which is a cell; types by label, or by a file with the columns label and type."""
 
-    types: dict[str, StrictStr] = {}
+    types: dict[str, StrictStr] = Field(default_factory=dict)
 
 
 class CellsTable(BaseModel):
