@@ -1,5 +1,7 @@
 """Run directories of studies with fates: what is kept of them, and that a run goes on as if it had not been stopped."""
 
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ TABLE = {
     "output": {"every": "20 h"},
     "seed": 5,
 }
+OWN = Path(__file__).parents[1] / "mechanisms" / "fates.toml"
 TRANSITIONS = ("dooming", "dying", "senescing")
 
 
@@ -79,3 +82,19 @@ def test_a_checkpoint_of_expected_fates_is_not_taken_for_one_of_sampled_ones(tmp
     )
     with pytest.raises(payloadfield.errors.RunError, match="differs from the one that the checkpoint belongs to"):
         resume_run(directory)
+
+
+def test_a_mechanism_of_ones_own_is_sampled_by_the_study_and_goes_on(tmp_path):
+    table = {key: TABLE[key] for key in ("grid", "output")} | {"duration": "30 h", "modules": {"fate": "sampled"}}
+    cells = [{"type": "SK-BR-3", "count": 20, "place": "medium"}]
+    fields = {"fields": {"drug": "50 nM"}}
+    mine = payloadfield.load_study({**table, "mechanism": str(OWN), "cells": cells, "initial": fields})
+    assert mine.mechanism.is_sampled
+    whole, writer = begin(tmp_path / "whole", mine)
+    assert execute(whole, writer) == "finished"
+    directory = interrupted(tmp_path / "halves", mine, at_step=15)
+    sim, writer, spent = resume_run(directory)
+    assert execute(sim, writer, spent=spent) == "finished"
+    for name, times in whole.commitments().items():
+        assert np.array_equal(times, sim.commitments()[name], equal_nan=True)
+    assert np.isfinite(whole.commitments()["dooming"]).any()

@@ -158,6 +158,17 @@ def test_a_study_turns_fates_on_by_a_module_and_says_how():
         study({"fate": "drawn"})
 
 
+def test_a_study_says_how_the_fates_of_a_mechanism_of_its_own_are_carried_out():
+    table = {key: BOX[key] for key in ("duration", "grid", "cells")}
+    own = {**table, "mechanism": str(handmade.MECHANISMS / "fates.toml")}
+    for modules, is_sampled, n_ways in (({}, False, 5), ({"fate": "sampled"}, True, 5), ({"fate": False}, False, 0)):
+        mechanism = load_study({**own, "modules": modules}).mechanism
+        assert (mechanism.is_sampled, len(mechanism.transitions)) == (is_sampled, n_ways)
+    without = {**table, "mechanism": str(handmade.MECHANISMS / "exchange.toml"), "modules": {"fate": "sampled"}}
+    with pytest.raises(StudyError, match=re.escape("modules.fate: unknown module")):
+        load_study(without)
+
+
 def test_fates_of_the_wrong_size_at_the_start_are_refused():
     with pytest.raises(StudyError, match=re.escape("add up to 1.5 in 12 cells, not to 1")):
         study({"fate": True}, initial={"states": {"senescent": "0.5"}})

@@ -32,6 +32,8 @@ FATE_SIZE = 0.01
 """Typical size of a fate for the error norm, where the file says nothing: one survivor in a hundred is resolved."""
 
 MODES = ("expected", "sampled")
+FATE, TRANSITIONS = "fate", "transitions"
+"""Keys of a mechanism file: how transitions are carried out, and the transitions."""
 
 
 def read_fates(top: Table, names: Names) -> tuple[Fate, ...]:
@@ -58,17 +60,17 @@ def _fate(name: str, table: Table, names: Names) -> Fate:
 
 def read_mode(top: Table, names: Names) -> str:
     """How transitions are carried out: "expected" or "sampled"."""
-    mode = top.text("fate", MODES[0])
+    mode = top.text(FATE, MODES[0])
     if mode not in MODES:
-        raise top.refuse("fate", f"got '{mode}'; allowed: {', '.join(MODES)}")
-    if "fate" in top.data and not names.of_kind("transitions"):
-        raise top.refuse("fate", f"got '{mode}', but the mechanism has no [transitions] to carry out in this way")
+        raise top.refuse(FATE, f"got '{mode}'; allowed: {', '.join(MODES)}")
+    if FATE in top.data and not names.of_kind("transitions"):
+        raise top.refuse(FATE, f"got '{mode}', but the mechanism has no [transitions] to carry out in this way")
     return mode
 
 
 def declare_transitions(top: Table, names: Names) -> list[tuple[str, Table]]:
     """Names of the transitions, known before any expression is read."""
-    children = top.children("transitions")
+    children = top.children(TRANSITIONS)
     for name, table in children:
         names.declare_species(name, "transitions", "1", table.where)
     return children

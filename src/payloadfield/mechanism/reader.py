@@ -13,7 +13,16 @@ from payloadfield.errors import MechanismError
 from payloadfield.mechanism.compose import Composition, compose
 from payloadfield.mechanism.contacts import read_contacts
 from payloadfield.mechanism.dependency import order_fields
-from payloadfield.mechanism.fates import FateLowering, declare_transitions, read_fates, read_mode, read_transitions
+from payloadfield.mechanism.fates import (
+    FATE,
+    MODES,
+    TRANSITIONS,
+    FateLowering,
+    declare_transitions,
+    read_fates,
+    read_mode,
+    read_transitions,
+)
 from payloadfield.mechanism.model import DOSED_BY, Accumulator, Field, Mechanism, Parameter, State
 from payloadfield.mechanism.modules import Module, Setting, read_module, settle
 from payloadfield.mechanism.nodes import Number
@@ -99,13 +108,23 @@ def _read_text(path: Path) -> str:
 
 
 def _modules_of(path: Path, data: Mapping[str, Any]) -> dict[str, Module]:
-    """Modules beside a built-in mechanism, those named first by it first; those of the one that a file extends."""
+    """Modules beside a built-in mechanism, those named first by it first; those of the one that a file extends.
+
+    A file that stands alone and has transitions has one: `fate`, by which a study says how they are carried out.
+    """
     if path.parent.parent == BUILT_IN:
         names = [file.stem for file in sorted(path.parent.glob("*.toml")) if file != path]
         first = [name for name in data.get(_MODULES, []) if name in names]
         files = [path.parent / f"{name}.toml" for name in dict.fromkeys([*first, *names])]
         return {file.stem: read_module(_read(file)[1], file.name, file.stem) for file in files}
-    return find_modules(_extended(path, data)) if _EXTENDS in data else {}
+    if _EXTENDS in data:
+        return find_modules(_extended(path, data))
+    mode = data.get(FATE, MODES[0])
+    if TRANSITIONS not in data or mode not in MODES:
+        return {}
+    choices = (mode, *(other for other in MODES if other != mode))
+    doc = "what becomes of cells, expected as fractions or sampled"
+    return {FATE: Module(FATE, doc, True, (), (), choices, {TRANSITIONS: data[TRANSITIONS]}, path.name)}
 
 
 def _extended(path: Path, data: Mapping[str, Any]) -> str:
@@ -129,6 +148,8 @@ def _switched_on(path: Path, data: Mapping[str, Any]) -> dict[str, Setting]:
 def _composed(path: Path, data: dict[str, Any], parts: dict[str, Module], settings: dict[str, Setting]) -> Composition:
     """The main file, the modules that are on, and last what a file of the user's adds to them."""
     own = {key: value for key, value in data.items() if key not in (_EXTENDS, _MODULES)}
+    if _EXTENDS not in data and FATE in parts and path.parent.parent != BUILT_IN:
+        own = {key: value for key, value in own.items() if key not in (FATE, TRANSITIONS)}
     if _EXTENDS not in data:
         return compose(own, path.name, parts.values(), settings)
     file = _find(_extended(path, data))
