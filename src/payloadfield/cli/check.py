@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from payloadfield.cli.output import json_option
+from payloadfield.cli.run import BACKENDS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -29,21 +30,48 @@ if TYPE_CHECKING:
 @click.option(
     "--sensitivity", is_flag=True, help="Move each assumed number over its range and show what it does to exposures."
 )
+@click.option("--backend", type=click.Choice(BACKENDS), help="Count the memory of this backend; cupy: on the GPU.")
 @json_option
-def check(study: Path, overrides: tuple[str, ...], sensitivity: bool, as_json: bool) -> None:
+def check(study: Path, overrides: tuple[str, ...], sensitivity: bool, backend: str | None, as_json: bool) -> None:
     """Check STUDY without running it: every value with its source, the geometry, the cost, and warnings."""
     from payloadfield.cli.output import print_json
     from payloadfield.study import load_study
 
     found = load_study(study, overrides)
     drivers = _find_drivers(found) if sensitivity else None
+    on_gpu = _count_on_gpu(found) if (backend or found.solver.backend) == "cupy" else None
     if as_json:
         more = {"drivers": [asdict(each) for each in drivers]} if drivers is not None else {}
+        more |= {"gpu": on_gpu} if on_gpu is not None else {}
         print_json(describe_study(found) | more)
         return
     _print(found)
+    if on_gpu is not None:
+        _print_gpu(on_gpu)
     if drivers is not None:
         _print_drivers(drivers)
+
+
+def _count_on_gpu(study: Study) -> dict[str, Any]:
+    """Memory that a study takes on a GPU [bytes], what is free on the usable ones, and what is against it."""
+    from payloadfield.backends.cuda.status import examine
+    from payloadfield.solver.device.memory import count_device_memory
+    from payloadfield.solver.device.simulation import reason_against
+
+    status = examine()
+    free = {device.number: device.memory_free for device in status.devices if not device.reason_against}
+    against = reason_against(study) or status.reason
+    return {"memory": count_device_memory(study), "memory_free": free, "reason_against": against}
+
+
+def _print_gpu(facts: dict[str, Any]) -> None:
+    from payloadfield.cli.output import make_console
+    from payloadfield.store.files import format_bytes
+
+    free = [f"{format_bytes(value)} free on GPU {number}" for number, value in facts["memory_free"].items()]
+    against = [f"not usable here: {facts['reason_against']}"] if facts["reason_against"] else []
+    text = "; ".join([f"{format_bytes(facts['memory'])} of memory", *free, *against])
+    make_console().print(f"On a GPU: {text}", markup=False)
 
 
 def _find_drivers(study: Study) -> list[Driver]:
