@@ -41,7 +41,7 @@ def check(study: Path, overrides: tuple[str, ...], sensitivity: bool, backend: s
     drivers = _find_drivers(found) if sensitivity else None
     on_gpu = _count_on_gpu(found) if (backend or found.solver.backend) == "cupy" else None
     if as_json:
-        more = {"drivers": [asdict(each) for each in drivers]} if drivers is not None else {}
+        more: dict[str, Any] = {"drivers": [asdict(each) for each in drivers]} if drivers is not None else {}
         more |= {"gpu": on_gpu} if on_gpu is not None else {}
         print_json(describe_study(found) | more)
         return
