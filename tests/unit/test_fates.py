@@ -224,8 +224,8 @@ def test_a_senolytic_removes_senescent_cells_and_no_others(mode):
     assert mean(treated, "senescent", "SK-BR-3") < 0.3 * mean(left, "senescent", "SK-BR-3")
     if mode == "expected":
         assert mean(treated, "dooming", "SK-BR-3") == pytest.approx(mean(left, "dooming", "SK-BR-3"), rel=1e-2)
-    alone = run(study(modules, schedule=dosed[1:], agent="T-DXd", duration="100 h"), "numpy")
-    assert mean(alone, "cycling", "SK-BR-3") == mean(alone, "cycling", "MDA-MB-231") == 1.0
+        alone = run(study(modules, schedule=dosed[1:], agent="T-DXd", duration="100 h"), "numpy")
+        assert mean(alone, "cycling", "SK-BR-3") == mean(alone, "cycling", "MDA-MB-231") == 1.0
 
 
 def test_an_inhibitor_leaves_persisters_which_come_back_after_it():
@@ -265,7 +265,7 @@ def test_the_results_of_a_cell_hold_its_fates_and_times():
 
 def test_a_batch_follows_fates_as_single_runs_do():
     less = [{"at": "0 h", "dose": {"T-DXd": "5 nM"}}]
-    one, other = study({"fate": "sampled"}), study({"fate": "sampled"}, schedule=less)
+    one, other = (study({"fate": "sampled"}, schedule=each, duration="30 h") for each in (BOX["schedule"], less))
     batch = BatchSimulation([one, other], "numpy")
     batch.run()
     alone = Simulation(one, "numpy")
