@@ -127,7 +127,7 @@ def test_a_file_of_ones_own_turns_modules_of_what_it_extends_on_and_a_study_has_
     ("old", "new", "reason"),
     [
         ("[fields.tag]", "[fields.adc]", "mine.toml, fields.adc: is declared in adc.toml already"),
-        ("receptor_synthesis =", "receptor_synthesi =", "nothing of this name to scale; did you mean 'receptor_synthesis'"),
+        ("receptor_synthesis =", "receptor_synthesi =", "to scale; did you mean 'receptor_synthesis'"),
         ('extends = "adc"', 'extends = "acd"', "did you mean 'adc'"),
         ('extends = "adc"', 'extends = "adc"\nmodules = ["efluxx"]', "unknown module"),
         ('extends = "adc"', 'extends = "adc"\nmodules = "protease"', "a list of names is needed"),
@@ -138,6 +138,12 @@ def test_a_file_of_ones_own_turns_modules_of_what_it_extends_on_and_a_study_has_
         ('receptor_synthesis = "half"', 'receptor_synthesis = "k_tag"', "molecules/s is needed"),
         ("[scale.reactions.cell]", "[scale.states]", "scale.states: cannot be scaled"),
         ('expression = "payload_cytosol / (volume * N_A)"', 'expression = "inside * half"', "in a circle"),
+        ("inside = {", "half = {", "definitions.half: the name is taken by one of parameters"),
+        ("inside = {", '"in side" = {', "'in side' is no name for a part of expressions"),
+        ("inside = {", "exp = {", "'exp' is no name for a part of expressions"),
+        ("[definitions]", "definitions = 3\n[accumulators]", "mine.toml, definitions: got 3; only tables"),
+        ("diffusivity =", "after = 3\ndiffusivity =", "mine.toml, fields.tag.after: got 3; a name is needed"),
+        ('extends = "adc"', 'modules = ["efflux"]', "modules: has no meaning without extends"),
         ('inside = { expression', "inside = { expressio", "an expression, or a table of expression and doc"),
     ],
 )  # fmt: skip

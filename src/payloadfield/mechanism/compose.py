@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from payloadfield.errors import MechanismError
+from payloadfield.mechanism.expressions import FUNCTIONS, MAX_LENGTH
+from payloadfield.mechanism.model import CONSTANTS
 from payloadfield.mechanism.modules import Module, Setting
 from payloadfield.mechanism.tables import near
 
@@ -53,7 +55,7 @@ def compose(
             composer.result.data[module.name] = settings[module.name]
     composer.order_all()
     composer.scale_all()
-    expand_definitions(composer.result.data, file)
+    _expand_definitions(composer.result.data, composer.files)
     return composer.result
 
 
@@ -70,10 +72,8 @@ class _Composer:
             if key == _SCALE:
                 self._note_scales(value, file)
             elif not isinstance(value, Mapping):
-                if module:
-                    raise MechanismError(
-                        f"{file}, {key}: unknown key of a module; tables are added by it, and its head"
-                    )
+                if module or key in (_DEFINITIONS, *_SCALED):
+                    raise MechanismError(f"{file}, {key}: got {value!r:.80}; only tables are added here")
                 self.result.data[key] = value
             else:
                 for group, entries in _groups(key, value, file):
@@ -89,14 +89,14 @@ class _Composer:
             hints = {key: own.pop(key, None) for key in _HINTS} if isinstance(own, dict) else {}
             if not self._is_wanted(hints, where):
                 continue
-            name = str(hints.get("called") or name)
+            name = name if hints.get("called") is None else _word(hints["called"], f"{where}.called")
             place = (*group, name)
             if place in self.files:
                 raise MechanismError(f"{where}: is declared in {self.files[place]} already; names are used once")
             self.files[place], self.result.origin[place] = file, module
             target[name] = own
             if hints.get("after") is not None:
-                self.anchors.setdefault(group, {})[name] = str(hints["after"])
+                self.anchors.setdefault(group, {})[name] = _word(hints["after"], f"{where}.after")
 
     def _is_wanted(self, hints: Mapping[str, Any], where: str) -> bool:
         when, unless = (_listed(hints.get(key), f"{where}.{key}") for key in ("when", "unless"))
@@ -176,6 +176,12 @@ def _listed(value: Any, where: str) -> list[str]:
     return names
 
 
+def _word(value: Any, where: str) -> str:
+    if not isinstance(value, str):
+        raise MechanismError(f"{where}: got {value!r:.80}; a name is needed")
+    return value
+
+
 def _factor(own: Mapping[str, Any], where: str) -> str:
     for key in own:
         if key not in ("factor", "when", "unless"):
@@ -186,20 +192,37 @@ def _factor(own: Mapping[str, Any], where: str) -> str:
     return factor
 
 
-def expand_definitions(data: dict[str, Any], file: str) -> None:
+def _expand_definitions(data: dict[str, Any], files: Mapping[Place, str]) -> None:
     """Write the expression of every definition in place of its name, in parentheses, and drop the definitions."""
     table = data.pop(_DEFINITIONS, {})
-    definitions = {name: _definition(entry, f"{file}, {_DEFINITIONS}.{name}") for name, entry in table.items()}
-    if not definitions:
-        return
-    for round_number in range(_MAX_ROUNDS + 1):
-        expanded = {name: _expanded(text, definitions) for name, text in definitions.items()}
-        if expanded == definitions:
+    definitions = {}
+    for name, entry in table.items():
+        where = f"{files[_DEFINITIONS, name]}, {_DEFINITIONS}.{name}"
+        _check_free(name, data, where)
+        definitions[name] = _definition(entry, where)
+    _expand_in(data, {name: _resolved(name, definitions, files) for name in definitions})
+
+
+def _resolved(name: str, definitions: Mapping[str, str], files: Mapping[Place, str]) -> str:
+    """A definition without the names of others."""
+    text = definitions[name]
+    for _ in range(_MAX_ROUNDS):
+        if not set(_NAME.findall(text)) & set(definitions):
+            return text
+        text = _expanded(text, definitions)
+        if len(text) > MAX_LENGTH:
             break
-        if round_number == _MAX_ROUNDS or max(map(len, expanded.values())) > 10_000:
-            raise MechanismError(f"{file}, {_DEFINITIONS}: they name one another in a circle, or are too long")
-        definitions = expanded
-    _expand_in(data, definitions)
+    where = f"{files[_DEFINITIONS, name]}, {_DEFINITIONS}.{name}"
+    raise MechanismError(f"{where}: names itself, in a circle of definitions, or is too long")
+
+
+def _check_free(name: str, data: Mapping[str, Any], where: str) -> None:
+    """Refuse a definition whose name cannot stand in an expression, or means something else there."""
+    if not _NAME.fullmatch(name) or name in (*FUNCTIONS, *CONSTANTS):
+        raise MechanismError(f"{where}: '{name:.80}' is no name for a part of expressions")
+    taken = [group for group, entries in data.items() if isinstance(entries, Mapping) and name in entries]
+    if taken:
+        raise MechanismError(f"{where}: the name is taken by one of {taken[0]}; names are used once")
 
 
 def _definition(entry: Any, where: str) -> str:

@@ -151,6 +151,8 @@ def _composed(path: Path, data: dict[str, Any], parts: dict[str, Module], settin
     if _EXTENDS not in data and FATE in parts and path.parent.parent != BUILT_IN:
         own = {key: value for key, value in own.items() if key not in (FATE, TRANSITIONS)}
     if _EXTENDS not in data:
+        if _MODULES in data and not parts:
+            raise MechanismError(f'{path.name}, {_MODULES}: has no meaning without extends = "adc"')
         return compose(own, path.name, parts.values(), settings)
     file = _find(_extended(path, data))
     main = {key: value for key, value in _read(file)[1].items() if key != _MODULES}
