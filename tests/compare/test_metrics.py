@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from payloadfield.compare.metrics import Kinds, as_mapping, measure, penetration_depth, time_to_effect
+from payloadfield.compare.metrics import Kinds, as_mapping, measure, penetration_depth, time_to_effect, time_to_regrowth
 from payloadfield.store.exposure import CellSeries
 from payloadfield.store.table import Table
 
@@ -62,6 +62,40 @@ def test_time_to_effect_is_when_half_are_dead_or_senescent(dead, senescent, hour
 
 def test_time_to_effect_is_unknown_where_the_fates_were_not_kept():
     assert math.isnan(time_to_effect(series(dead=np.zeros((3, 2))), FATES, np.array([True, True])))
+
+
+@pytest.mark.parametrize(
+    ("living", "hours"),
+    [
+        ((1, 0.25, 4), 1.5),  # fourfold up to the start, fourfold beyond it: half the way of exponential growth
+        ((1, 0.5, 1), 2.0),
+        ((1, 0.5, 0.9), math.inf),
+        ((1, 2, 0.5), math.inf),  # what grew before it fell has not grown again
+        ((1, 1.5, 2), math.nan),
+        ((1, 1 - 1e-12, 1), math.nan),
+        ((1, 0, 2), 2.0),
+        ((0, 0, 0), math.nan),
+    ],
+)
+def test_time_to_regrowth_is_when_as_many_live_again_as_at_the_start(living, hours):
+    living = np.repeat(np.array(living, float)[:, None], 2, axis=1)
+    kept = series(cycling=0.75 * living, senescent=0.25 * living, dead=np.full((3, 2), 5.0))
+    found = time_to_regrowth(kept, FATES, np.array([True, True]))
+    assert found == pytest.approx(hours, nan_ok=True)
+
+
+def test_time_to_regrowth_counts_all_chosen_cells_together_and_no_others():
+    courses = np.array([[1.0, 1.0, 1.0], [0.0, 0.5, 9.0], [0.0, 2.0, 9.0]])
+    kept = series(cycling=courses, senescent=np.zeros((3, 3)), dead=np.zeros((3, 3)))
+    assert time_to_regrowth(kept, FATES, np.array([True, True, False])) == pytest.approx(2.0)
+    assert time_to_regrowth(kept, FATES, np.array([False, True, False])) == pytest.approx(1.5)
+    assert time_to_regrowth(kept, FATES, np.array([True, False, False])) == math.inf
+
+
+def test_time_to_regrowth_is_unknown_where_the_fates_were_not_kept():
+    assert math.isnan(time_to_regrowth(series(cycling=np.ones((3, 2))), FATES, np.array([True, True])))
+    no_fates = Kinds(exposures=["dose"])
+    assert math.isnan(time_to_regrowth(series(), no_fates, np.array([True, True])))
 
 
 def test_penetration_depth_of_an_exponential_is_its_half_length():

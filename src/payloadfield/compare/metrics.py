@@ -21,6 +21,7 @@ QUANTILES = {"p05": 5, "p25": 25, "median": 50, "p75": 75, "p95": 95}
 EFFECT = 0.5
 """Time to effect: when this share of a type's cells is dead or senescent."""
 
+_FELL = 1.0 - 1e-6  # a number of cells that rounding alone moves has not fallen
 _INSIDE, _OUTSIDE = "released_inside", "released_outside"  # of the module `released`
 _BINS = 12
 _LEAST_IN_BIN = 5
@@ -100,6 +101,7 @@ def _of_fates(results: Results, kinds: Kinds, chosen: np.ndarray) -> Iterator[tu
         yield f"fraction_{name}", float(results.cells[name][chosen].sum()) / total, "1"
     yield "fraction_killed", sum(float(results.cells[name][chosen].sum()) for name in kinds.dead) / total, "1"
     yield "time_to_effect", time_to_effect(results.series, kinds, chosen), "h"
+    yield "time_to_regrowth", time_to_regrowth(results.series, kinds, chosen), "h"
 
 
 def time_to_effect(series: CellSeries, kinds: Kinds, chosen: np.ndarray) -> float:
@@ -119,6 +121,32 @@ def time_to_effect(series: CellSeries, kinds: Kinds, chosen: np.ndarray) -> floa
     if k == 0:
         return float(hours[0])
     part = (EFFECT - share[k - 1]) / (share[k] - share[k - 1])
+    return float(hours[k - 1] + part * (hours[k] - hours[k - 1]))
+
+
+def time_to_regrowth(series: CellSeries, kinds: Kinds, chosen: np.ndarray) -> float:
+    """First time [h] at which the living cells among the chosen ones, once fewer than at the start, are as many again.
+
+    inf if they fell and never were; nan if they never fell, and where the fates were not kept.  Between outputs by a
+    straight line in the logarithm of their number, which is exact for exponential growth.
+    """
+    counts = [series.cells[name][:, chosen].sum(axis=1) for name in kinds.living if name in series.cells]
+    if not counts or len(counts) < len(kinds.living):
+        return math.nan
+    living = sum(counts)
+    if living[0] <= 0:
+        return math.nan
+    share = living / living[0]
+    fallen = np.flatnonzero(share < _FELL)
+    if not fallen.size:
+        return math.nan
+    back = np.flatnonzero(share[fallen[0] :] >= 1.0)
+    if not back.size:
+        return math.inf
+    k, hours = int(fallen[0] + back[0]), series.times / SECONDS_PER_HOUR
+    if share[k - 1] <= 0:
+        return float(hours[k])
+    part = -math.log(share[k - 1]) / math.log(share[k] / share[k - 1])
     return float(hours[k - 1] + part * (hours[k] - hours[k - 1]))
 
 
