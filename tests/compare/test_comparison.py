@@ -12,55 +12,6 @@ from payloadfield.errors import RunError, StudyError
 from payloadfield.store.export import export_run
 from payloadfield.store.reader import open_run
 
-STUDY = """
-title = "two linkers"
-duration = "2 h"
-[grid]
-size = ["60 um", "40 um", "50 um"]
-voxel = "10 um"
-[boundary]
-z_high = "bath"
-[[cells]]
-type = "SK-BR-3"
-count = 6
-place = "medium"
-[[cells]]
-type = "fibroblast"
-count = 12
-place = "medium"
-[cell_types.fibroblast]
-receptors = 0
-[[schedule]]
-at = "0 h"
-dose = { "T-DXd" = "5 nM" }
-[output]
-every = "1 h"
-[[scenario]]
-name = "amplified"
-[[scenario]]
-name = "antigen lost"
-set = { "cell_types.SK-BR-3.receptors" = 500 }
-[[design]]
-name = "inside"
-[[design]]
-name = "outside"
-set = { "agents.T-DXd.linker.kcat_over_km" = "1e6 / M / s", "agents.T-DXd.linker.k_cleave" = "0 / s" }
-"""
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    path = tmp_path_factory.mktemp("study") / "study.toml"
-    path.write_text(STUDY, encoding="utf-8")
-    return path
-
-
-@pytest.fixture(scope="module")
-def compared(study):
-    folder = study.parent / "comparison"
-    request = Request(study, dose_factors=[1.0, 10.0], n_samples=2, n_placements=1)
-    return compare_designs(request, folder)
-
 
 def rows(path):
     return list(csv.DictReader(path.read_text().splitlines()))
@@ -143,6 +94,26 @@ def test_a_folder_with_something_else_is_refused_untouched(study, compared, tmp_
     with pytest.raises(RunError, match="is not empty and holds no comparison"):
         compare_designs(Request(study), tmp_path)
     other = tmp_path.parent / "other.toml"
-    other.write_text(STUDY)
+    other.write_text(study.read_text())
     with pytest.raises(RunError, match="choose another folder"):
         compare_designs(Request(other), compared.folder)
+
+
+def test_refinement_moves_results_less_than_the_designs_differ(compared):
+    found = {
+        (row["scenario"], row["design"], row["cell_type"], row["metric"]): row
+        for row in rows(compared.folder / "refinement.csv")
+    }
+    assert len(found) == 2 * 2 * 2 * 3
+    for row in found.values():
+        value, finer = float(row["value"]), float(row["finer_steps"])
+        assert finer == pytest.approx(value, rel=0.02, abs=1e-9)
+        assert finer != value or value == 0
+
+
+def test_the_benchmark_has_every_backend_at_hand_and_their_results_agree(compared):
+    facts = json.loads((compared.folder / "benchmark.json").read_text())
+    by_name = {row["backend"]: row for row in facts["rows"]}
+    assert {"numpy", "numba"} <= by_name.keys() | facts["missing"].keys() and "numba" in by_name
+    assert min(row["ratio"] for row in facts["rows"]) == 1.0
+    assert all(row["largest_difference"] < 1e-6 for row in facts["rows"])

@@ -45,11 +45,16 @@ if TYPE_CHECKING:
 )
 @click.option("--samples", type=click.IntRange(min=0), default=0, help="Samples of the numbers within their ranges.")
 @click.option("--placements", type=click.IntRange(min=0), default=0, help="Samples of where the cells lie.")
+@click.option("--refine", is_flag=True, help="Also solve with finer steps and coarser voxels, to see how results move.")
+@click.option(
+    "--benchmark", is_flag=True, help="Also time every backend at hand on one case, and compare their results."
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @json_option
 def compare(
     study: Path, output: Path, backend: str | None, overrides: tuple[str, ...], doses: tuple[float, ...],
-    targets: tuple[str, ...], rank_by: str | None, samples: int, placements: int, quiet: bool, as_json: bool,
+    targets: tuple[str, ...], rank_by: str | None, samples: int, placements: int, refine: bool,
+    benchmark: bool, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Run every [[design]] of STUDY under every [[scenario]], measure each run and rank the designs.
 
@@ -61,7 +66,7 @@ def compare(
     from payloadfield.store.interrupt import listening
 
     show_log_messages(is_quiet=quiet)
-    request = Request(study, overrides, (1.0, *doses), targets, rank_by, samples, placements)
+    request = Request(study, overrides, (1.0, *doses), targets, rank_by, samples, placements, refine, benchmark)
     with listening(lambda: click.echo("\nStopping after this step; once more stops at once.", err=True)) as stop:
         compared = compare_designs(
             request,

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from payloadfield.compare import layout
+from payloadfield.compare.backends import benchmark_backends
 from payloadfield.compare.cases import Case, make_cases
 from payloadfield.compare.metrics import Metric, measure
 from payloadfield.compare.places import antigen_positive
 from payloadfield.compare.ranking import Rank, rank_designs
+from payloadfield.compare.refinement import check_refinement
 from payloadfield.compare.running import FINISHED, INTERRUPTED, Outcome, run_cases
 from payloadfield.compare.sampling import SampledMetrics, draw_samples
 from payloadfield.compare.solve import kinds_of_study
@@ -27,6 +29,8 @@ from payloadfield.store.table import Table
 from payloadfield.study import Study
 from payloadfield.study.problems import did_you_mean
 
+_PRICES = ("bound_payload_exposure_mean", "payload_exposure_mean")
+
 
 @dataclass(frozen=True)
 class Request:
@@ -35,7 +39,7 @@ class Request:
     study: path of the study.  overrides: texts "key=value" for all.  dose_factors: beside 1.  targets: cell types to be
     hit; by antigen where none is given.  rank_by: metric of the targets that ranks, the higher the better; None for the
     share killed, or the exposure to bound payload without fates.  n_samples: of the numbers within their ranges.
-    n_placements: of the cells, with other seeds.
+    n_placements: of the cells, with other seeds.  with_refinement, with_benchmark: see refinement and backends.
     """
 
     study: Path
@@ -45,6 +49,8 @@ class Request:
     rank_by: str | None = None
     n_samples: int = 0
     n_placements: int = 0
+    with_refinement: bool = False
+    with_benchmark: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,12 +85,29 @@ def compare_designs(
     _write_metrics(folder, measured)
     _write_facts(folder, request, cases, outcomes, targets, rank_by)
     samples: list[SampledMetrics] = []
-    if all(each.state != INTERRUPTED for each in outcomes) and (request.n_samples or request.n_placements):
-        at_dose = [case for case in measured if case.dose_factor == 1.0]
-        samples = draw_samples(request, at_dose, folder, backend=backend, stop=stop, tell=tell)
+    if measured and all(each.state != INTERRUPTED for each in outcomes):
+        if request.n_samples or request.n_placements:
+            at_dose = [case for case in measured if case.dose_factor == 1.0]
+            samples = draw_samples(request, at_dose, folder, backend=backend, stop=stop, tell=tell)
+        _check(request, folder, measured, [rank_by, *_PRICES], backend, stop, tell)
     ranks = _ranks(measured, samples, targets, rank_by)
     _write_ranks(folder, ranks, rank_by)
     return Compared(folder, outcomes, rank_by, ranks)
+
+
+def _check(
+    request: Request, folder: Path, measured: Mapping[Case, Sequence[Metric]], metrics: Sequence[str],
+    backend: str | None, stop: StopRequest | None, tell: Callable[[str], None],
+) -> None:  # fmt: skip
+    """The checks that were asked for and are not there yet: refinement, and the backends beside one another."""
+    if request.with_refinement and not (folder / layout.REFINEMENT).exists():
+        check_refinement(
+            request.study, request.overrides, measured, metrics, folder, backend=backend, stop=stop, tell=tell
+        )
+    if request.with_benchmark and not (folder / layout.BENCHMARK).exists():
+        case = next(iter(measured))
+        tell(f"backends: {case.name}")
+        layout.write_json(folder / layout.BENCHMARK, {"case": case.name, **benchmark_backends(case.study, metrics)})
 
 
 def _claim(folder: Path, request: Request) -> None:

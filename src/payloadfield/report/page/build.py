@@ -62,7 +62,7 @@ def _content(document: Document, times: Sequence[float]) -> dict[str, Any]:
         "assumptions": tables.assumptions(document),
         "grades": tables.grades(document),
         "drivers": _drivers(document),
-        "benchmark": document.benchmark,
+        "backends": tables.backends(document) if document.benchmark else None,
         "provenance": tables.provenance(document) if document.cases else [],
         "commands": tables.commands(document),
     }

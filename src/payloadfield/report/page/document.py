@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -205,19 +204,14 @@ def _refuse_different(runs: Sequence[Run]) -> None:
     first = runs[0]
     for other in runs[1:]:
         for what, a, b in (
-            ("grid", (first.frame.shape, first.frame.spacing), (other.frame.shape, other.frame.spacing)),
+            ("grid", (*first.frame.shape, first.frame.spacing), (*other.frame.shape, other.frame.spacing)),
             ("duration", first.manifest["duration_s"], other.manifest["duration_s"]),
             ("number of cells", first.cells.n_rows, other.cells.n_rows),
             ("scaffold", first.geometry("open_fraction"), other.geometry("open_fraction")),
             *((f"cells ({name})", first.cells[name], other.cells[name]) for name in ("type", "x_um", "y_um", "z_um")),
         ):
-            if not np.array_equal(np.asarray(a), np.asarray(b)):
+            if not np.array_equal(a, b):
                 raise RunError(
                     f"{other.directory}: differs from {first.directory} in its {what}; a report compares runs over one "
                     "geometry with the same cells: make a report for each"
                 )
-
-
-def is_known(value: float) -> bool:
-    """Whether a number can be shown as one."""
-    return not math.isnan(value)

@@ -199,6 +199,18 @@ def refinement(document: Document) -> Table:
     return Table("Change of a result, in percent of it", columns, rows, frozenset({4, 5, 6}))
 
 
+def backends(document: Document) -> Table:
+    """Speed of the backends on one case, and how far their results lie apart."""
+    columns = ["backend", "wall time over the fastest", "wall time [s]", "CPU time [s]", "steps", "largest difference"]
+    rows = [
+        [row["backend"], number(row["ratio"]), number(row["wall_seconds"]), number(row["cpu_seconds"]),
+         str(row["n_steps"]), f"{row['largest_difference']:.1e}"]
+        for row in document.benchmark["rows"]
+    ]  # fmt: skip
+    caption = f"{document.benchmark['case']}; relative difference of exposures and fates from the first backend's"
+    return Table(caption, columns, rows, frozenset(range(1, 6)))
+
+
 def _change(value: str, other: str) -> str:
     if not _is_number(other) or float(value) == 0:
         return "–"

@@ -1,0 +1,65 @@
+"""How far the results of a comparison move with finer steps and with coarser voxels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from payloadfield.compare import layout
+from payloadfield.compare.cases import Case
+from payloadfield.compare.metrics import Metric, as_mapping
+from payloadfield.compare.solve import solve_and_measure
+from payloadfield.errors import StudyError
+from payloadfield.store.interrupt import StopRequest
+from payloadfield.study import Study, make_variants
+
+FINER = 0.1
+"""What the tolerance is multiplied by."""
+
+COARSER = 2.0
+"""What the edge of a voxel is multiplied by: an eighth of the voxels, and four times the error in space."""
+
+_HEADER = ("scenario", "design", "cell_type", "metric", "value", "finer_steps", "coarser_voxels")
+
+
+def check_refinement(
+    study: Path,
+    overrides: Sequence[str],
+    measured: Mapping[Case, Sequence[Metric]],
+    metrics: Sequence[str],
+    folder: Path,
+    *,
+    backend: str | None = None,
+    stop: StopRequest | None = None,
+    tell: Callable[[str], None] = lambda text: None,
+) -> None:
+    """Solve the cases at the study's dose again, and write refinement.csv with the chosen metrics of each cell type.
+
+    finer_steps: with a tenth of the tolerance.  coarser_voxels: with voxels twice as large, and cells placed anew on
+    them; nan where the grid does not divide so.
+    """
+    request, rows = stop or StopRequest(), []
+    for case, found in measured.items():
+        if case.dose_factor != 1.0 or request.is_set:
+            continue
+        tell(f"refinement: {case.name}")
+        base = case.study
+        finer = _solve(study, case, [*overrides, f"solver.rtol={base.solver.rtol * FINER!r}"], backend)
+        voxel = base.geometry.grid.spacing * COARSER
+        coarser = _solve(study, case, [*overrides, f"grid.voxel={voxel!r} um"], backend)
+        for each in found:
+            if each.name in metrics:
+                key = (each.cell_type, each.name)
+                others = (as_mapping(finer).get(key, math.nan), as_mapping(coarser).get(key, math.nan))
+                rows.append((case.scenario, case.design, *key, each.value, *others))
+    layout.write_rows(folder / layout.REFINEMENT, _HEADER, rows)
+
+
+def _solve(study: Path, case: Case, overrides: Sequence[str], backend: str | None) -> list[Metric]:
+    """Metrics with other settings; none where the grid cannot be made."""
+    try:
+        variant: Study = make_variants(study, {case.design: case.changes}, overrides)[0].study
+    except StudyError:
+        return []
+    return solve_and_measure(variant, backend=backend).metrics
