@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -117,3 +118,22 @@ def test_the_benchmark_has_every_backend_at_hand_and_their_results_agree(compare
     assert {"numpy", "numba"} <= by_name.keys() | facts["missing"].keys() and "numba" in by_name
     assert min(row["ratio"] for row in facts["rows"]) == 1.0
     assert all(row["largest_difference"] < 1e-6 for row in facts["rows"])
+
+
+def test_parquet_holds_the_same_numbers(compared, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    from payloadfield.compare.parquet import write_parquet
+
+    for name in ("metrics.csv", "samples.csv"):
+        (tmp_path / name).write_bytes((compared.folder / name).read_bytes())
+        table = parquet.read_table(write_parquet(tmp_path / name)).to_pydict()
+        lines = rows(tmp_path / name)
+        assert table["value"] == pytest.approx([float(line["value"]) for line in lines], rel=0, abs=0, nan_ok=True)
+        assert table["metric"] == [line["metric"] for line in lines]
+
+
+def test_parquet_without_its_library_is_refused_before_anything_runs(study, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert run_program(["compare", str(study), "-o", str(tmp_path / "out"), "--parquet"]) == 1
+    assert "install payloadfield[parquet]" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -35,6 +35,7 @@ HOMES = {
     "pydantic": "study",
     "pint": "units",
     "dask": "compare/sweep",
+    "pyarrow": "compare",
     "distributed": "compare/sweep",
     "dask_jobqueue": "compare/sweep",
     "trimesh": "geometry/mesh",

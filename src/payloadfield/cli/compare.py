@@ -49,12 +49,13 @@ if TYPE_CHECKING:
 @click.option(
     "--benchmark", is_flag=True, help="Also time every backend at hand on one case, and compare their results."
 )
+@click.option("--parquet", is_flag=True, help="Write the tables as Parquet too.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @json_option
 def compare(
     study: Path, output: Path, backend: str | None, overrides: tuple[str, ...], doses: tuple[float, ...],
     targets: tuple[str, ...], rank_by: str | None, samples: int, placements: int, refine: bool,
-    benchmark: bool, quiet: bool, as_json: bool,
+    benchmark: bool, parquet: bool, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Run every [[design]] of STUDY under every [[scenario]], measure each run and rank the designs.
 
@@ -63,8 +64,11 @@ def compare(
     """
     from payloadfield.cli.progress import show_log_messages
     from payloadfield.compare.comparison import Request, compare_designs
+    from payloadfield.compare.parquet import refuse_without_parquet, write_tables
     from payloadfield.store.interrupt import listening
 
+    if parquet:
+        refuse_without_parquet()
     show_log_messages(is_quiet=quiet)
     request = Request(study, overrides, (1.0, *doses), targets, rank_by, samples, placements, refine, benchmark)
     with listening(lambda: click.echo("\nStopping after this step; once more stops at once.", err=True)) as stop:
@@ -76,6 +80,8 @@ def compare(
             announce=lambda index, case: _announce(index, case, is_quiet=quiet),
             tell=lambda text: None if quiet else click.echo(text, err=True),
         )
+    if parquet:
+        write_tables(output)
     _print(compared, as_json=as_json)
     if stop.is_set:
         click.echo("The same command goes on with the rest.", err=True)

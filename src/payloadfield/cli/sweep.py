@@ -31,11 +31,12 @@ _EVERY = 5.0  # s between lines of progress
     "--slurm", "slurm", multiple=True, metavar="KEY=VALUE", help="Use SLURM jobs, such as queue=gpu; repeatable."
 )
 @click.option("--part", metavar="N/COUNT", help="Solve this part in this process, as a job of an array does.")
+@click.option("--parquet", is_flag=True, help="Write the table as Parquet too.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
 @json_option
 def sweep(
     sweep_file: Path, output: Path, backend: str | None, workers: int | None, scheduler: str | None,
-    slurm: tuple[str, ...], part: str | None, quiet: bool, as_json: bool,
+    slurm: tuple[str, ...], part: str | None, parquet: bool, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Solve every point of SWEEP and write a table with one row a point.
 
@@ -46,10 +47,13 @@ def sweep(
     if sum(bool(each) for each in (scheduler, slurm, part)) > 1:
         raise click.UsageError("--scheduler, --slurm and --part exclude each other.")
     from payloadfield.cli.progress import show_log_messages
+    from payloadfield.compare.parquet import refuse_without_parquet, write_parquet
     from payloadfield.compare.sweep.job import open_job
     from payloadfield.compare.sweep.table import read_failures, write_table
     from payloadfield.store.interrupt import listening
 
+    if parquet:
+        refuse_without_parquet()
     show_log_messages(is_quiet=quiet)
     job = open_job(sweep_file, output)
     progress = _Progress(job, is_quiet=quiet)
@@ -58,6 +62,8 @@ def sweep(
     ) as stop:
         _solve(job, progress, stop, backend, part, _workers(workers, scheduler, slurm))
     table = write_table(job)
+    if parquet:
+        write_parquet(table)
     failures = read_failures(job)
     left = len(job.remaining())
     facts: dict[str, Any] = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from payloadfield.compare.cases import Case
 from payloadfield.errors import RunError, SolverError
-from payloadfield.solver import Simulation
+from payloadfield.solver import make_simulation
 from payloadfield.store.digest import study_digest
 from payloadfield.store.interrupt import StopRequest
 from payloadfield.store.layout import CHECKPOINT, CHECKPOINT_PREVIOUS, MANIFEST
@@ -82,7 +82,7 @@ def _go(case: Case, folder: Path, backend: str | None, stop: StopRequest, observ
         return execute(sim, writer, observer=observer, stop=stop, spent=spent)
     shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed before it had anything to go on from
     folder.mkdir(parents=True)
-    sim = Simulation(case.study, backend=backend)
+    sim = make_simulation(case.study, backend)
     writer = start_run(sim, folder, backend=backend)
     return execute(sim, writer, observer=observer, stop=stop)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from payloadfield.compare.metrics import Kinds, Metric, measure
 from payloadfield.compare.places import distance_to_sides
-from payloadfield.solver import Simulation
+from payloadfield.solver import make_simulation
 from payloadfield.store.capture import cell_table, take_snapshot
 from payloadfield.store.exposure import CellSeries, stack_series
 from payloadfield.store.table import Table
@@ -39,7 +39,7 @@ def solve_and_measure(study: Study, *, backend: str | None = None, plan: Any = N
     plan: of this study, where one is at hand (solver.variants).  Raises SolverError where the run gets stuck.
     """
     lean = replace(study, output=replace(study.output, fields=()))
-    sim = Simulation(lean, backend=backend, plan=plan)
+    sim = make_simulation(lean, backend, plan=plan)
     snapshots = [take_snapshot(sim, index) for index in sim.outputs_now()]
     worst = 0.0
     for record in sim.steps():
