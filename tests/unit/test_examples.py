@@ -1,6 +1,9 @@
 """The studies that come with the project load; the examples run: a script, and a mechanism of one's own."""
 
 import importlib.util
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,3 +48,17 @@ def test_a_mechanism_of_ones_own_runs_from_its_folder() -> None:
     inside = simulation.state.states[study.mechanism.state_names.index("inside")]
     assert (inside > 0).all()
     assert all(abs(line.relative_defect) <= tolerances.BALANCE for line in simulation.ledger)
+
+
+def test_the_notebook_runs_from_top_to_bottom(tmp_path: Path) -> None:
+    cells = json.loads((EXAMPLES / "two_linkers.ipynb").read_text(encoding="utf-8"))["cells"]
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    assert all(not cell.get("outputs") for cell in cells)
+    script = tmp_path / "notebook.py"
+    script.write_text(code.replace('duration = "48 h"', 'duration = "8 h"').replace("count = 60", "count = 20"))
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert any(line.startswith("HER2 lost: 1. cut outside") for line in lines)
+    assert any(line.startswith("HER2-amplified: 1. cut inside") for line in lines)
+    assert "report.html" in lines[-1]
