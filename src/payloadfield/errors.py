@@ -1,8 +1,5 @@
 """Our exceptions: each message says what is wrong, where, what was found, what is allowed, and what to do."""
 
-#: What is said to those who ask for the backend "cupy".
-NO_GPU = "got 'cupy'; the GPU backend is not part of this version; use auto or numba, or numpy for the reference"
-
 
 class PayloadfieldError(Exception):
     """Base of every refusal of ours; the command line prints its message and exits with code 1."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 
 import numba
 import pytest
@@ -10,7 +11,8 @@ from tests.cli.conftest import STUDY
 
 import payloadfield
 from payloadfield.backends.compiled import compiling
-from payloadfield.errors import BackendError, StudyError
+from payloadfield.backends.cuda import status
+from payloadfield.errors import BackendError
 
 
 @pytest.mark.parametrize(
@@ -37,11 +39,46 @@ def test_a_run_resumed_on_another_backend_says_so(call, tmp_path):
     assert (manifest["backend"], manifest["backend_reason"]) == ("numpy", "asked for by name")
 
 
-def test_the_gpu_backend_is_refused_before_a_study_is_built(tmp_path):
-    with pytest.raises(StudyError, match=r"solver\.backend: got 'cupy'; the GPU backend is not part of this version"):
-        payloadfield.load_study(STUDY, ["solver.backend=cupy"])
-    with pytest.raises(BackendError, match="the GPU backend is not part of this version; use auto or numba"):
+@pytest.fixture
+def no_gpu(monkeypatch):
+    """A machine without CuPy, wherever this runs."""
+    monkeypatch.setattr(status, "find_spec", lambda name: None)
+
+
+def test_a_gpu_that_is_not_there_is_refused_before_a_study_is_built(no_gpu, tmp_path):
+    with pytest.raises(
+        BackendError, match=r"backend cupy: CuPy is not installed \(pip install .*Or use --backend numba"
+    ):
         payloadfield.simulate(tmp_path / "no-such-study.toml", backend="cupy")
+
+
+def test_auto_takes_numba_where_there_is_no_gpu_and_says_why(no_gpu, call, tmp_path):
+    options = ("--backend", "auto", "--until", "1 h", "-q")
+    assert call("run", STUDY, "-o", tmp_path / "run", *options).code == 0
+    manifest = payloadfield.open_run(tmp_path / "run").manifest
+    assert manifest["backend"] == "numba"
+    assert manifest["backend_reason"].startswith("auto: Numba on the CPU, since CuPy is not installed")
+
+
+def test_a_device_goes_with_the_gpu_alone(no_gpu, call, tmp_path, monkeypatch):
+    monkeypatch.setenv("PAYLOADFIELD_DEVICE", "")
+    outcome = call("run", STUDY, "-o", tmp_path / "run", "--backend", "numba", "--device", "0")
+    assert outcome.code == 2 and "--backend numba computes on the CPU" in outcome.err
+    outcome = call("run", STUDY, "-o", tmp_path / "run", "--device", "0")
+    assert outcome.code == 1 and "CuPy is not installed" in outcome.err and not (tmp_path / "run").exists()
+
+
+def test_check_counts_the_memory_of_a_gpu_without_having_one(no_gpu, call):
+    assert "gpu" not in json.loads(call("check", STUDY, "--json").out)
+    found = json.loads(call("check", STUDY, "--backend", "cupy", "--json").out)["gpu"]
+    assert 2e4 < found["memory"] < 1e9 and "CuPy is not installed" in found["reason_against"]
+    assert "On a GPU: " in call("check", STUDY, "--backend", "cupy").out
+
+
+def test_a_state_in_single_precision_is_refused_on_a_cpu(tmp_path):
+    study = payloadfield.load_study(STUDY, ['solver.precision="float32"', "solver.backend=numba"])
+    with pytest.raises(BackendError, match=r'solver.precision: got "float32" on backend numba'):
+        payloadfield.simulate(study)
 
 
 def test_machine_code_is_found_where_numba_keeps_it(tmp_path, monkeypatch):

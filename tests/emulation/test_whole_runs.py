@@ -148,6 +148,29 @@ def test_a_run_of_the_program_continues_to_the_bit():
     assert again.n_steps == whole.n_steps and again.n_iterations == whole.n_iterations
 
 
+@pytest.mark.parametrize("case", ["infinite_bath", "gel_under_a_finite_bath"])
+def test_peaks_and_times_above_thresholds_are_those_of_the_reference(case, fixed):
+    """Over a rise and a fall: a first exposure that is washed out."""
+    study = make_case(case, schedule=[(0.0, {"payload": 50.0}, 0.0), (15.0, {}, 0.99)])
+    output = replace(study.output, peaks=("payload_exposure",), thresholds={"payload_exposure": 0.2})
+    study = replace(study, output=output)
+    sim = simulate_on_device(study, make_machine)
+    sim.run(until=20.0)
+    again = simulate_on_device(study, make_machine)
+    again.restore(sim.checkpoint())
+    again.run()
+    expected = Simulation(study, "numpy")
+    expected.backend.__class__ = FixedReference
+    expected.run(until=20.0)
+    expected.run()
+    found, twin = again.peaks(), expected.peaks()
+    assert set(found) == set(twin) == {"payload_peak", "payload_peak_time", "payload_time_above"}
+    for name, (values, unit) in twin.items():
+        np.testing.assert_allclose(found[name][0], values, rtol=1e-7, atol=1e-12)
+        assert found[name][1] == unit
+    assert found["payload_peak_time"][0].max() > 0.0 and found["payload_time_above"][0].max() > 0.0
+
+
 # --- batches ---------------------------------------------------------------------------------------------
 
 GEOMETRY = scenarios.make_irregular()

@@ -63,6 +63,9 @@ def make_study(*, checkpoint_every: float = 1e9, n_outputs: int = 7):
         accumulators=(record(name="decayed"),),
         modules={},
         fates=(),
+        transitions=(),
+        contacts=(),
+        followed=(),
     )
     source = {
         "key": "agents.X.KD",

@@ -27,7 +27,8 @@ def stand_in(monkeypatch):
     import types
 
     solver = types.ModuleType("payloadfield.solver")
-    solver.Simulation = FakeSimulation
+    solver.make_simulation = FakeSimulation
+    solver.choose_backend = lambda study, backend=None: ("numba", "asked for by name")
     study = types.ModuleType("payloadfield.study")
     study.load_study = lambda path: make_study()
     monkeypatch.setitem(sys.modules, "payloadfield.solver", solver)

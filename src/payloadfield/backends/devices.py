@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
+from dataclasses import asdict
 from typing import Any
 
 from payloadfield.backends.cores import count_usable_cores
-from payloadfield.backends.registry import BACKENDS
+from payloadfield.backends.cuda.status import Status, examine, spell_version
 
 
 def find_devices() -> dict[str, Any]:
@@ -39,11 +39,22 @@ def _describe_numba() -> dict[str, Any]:
 
 
 def _describe_cupy() -> dict[str, Any]:
-    if find_spec("cupy") is None:
-        return _line("cupy", "CuPy is not installed", is_usable=False, device="GPU")
-    if "cupy" not in BACKENDS:
-        return _line("cupy", "CuPy is installed; this version has no GPU backend", is_usable=False, device="GPU")
-    return _line("cupy", "CuPy is installed", is_usable=True, device="GPU")
+    """One line on the GPU backend: versions and devices, or why it is not usable."""
+    status = examine()
+    line = _line("cupy", status.reason or _spell(status), is_usable=status.is_usable, device="GPU")
+    versions = {"cupy": status.cupy_version, "driver": status.driver, "runtime": status.runtime}
+    return {**line, "versions": versions, "devices": [asdict(device) for device in status.devices]}
+
+
+def _spell(status: Status) -> str:
+    """Versions, and every device with its free memory."""
+    found = [
+        f"{device.number}: {device.name}, "
+        + (device.reason_against or f"{device.memory_free / 1e9:.1f} of {device.memory_total / 1e9:.1f} GB free")
+        for device in status.devices
+    ]
+    versions = f"driver for CUDA {spell_version(status.driver)}, CUDA {spell_version(status.runtime)}"
+    return f"CuPy {status.cupy_version}, {versions}; {'; '.join(found)}"
 
 
 def _line(backend: str, reason: str, *, is_usable: bool, device: str = "CPU") -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from payloadfield.cli.output import json_option
-from payloadfield.cli.run import BACKENDS
+from payloadfield.cli.run import BackendName
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option(
     "--sensitivity", is_flag=True, help="Move each assumed number over its range and show what it does to exposures."
 )
-@click.option("--backend", type=click.Choice(BACKENDS), help="Count the memory of this backend; cupy: on the GPU.")
+@click.option("--backend", type=BackendName(), help="Count the memory of this backend; cupy: on the GPU.")
 @json_option
 def check(study: Path, overrides: tuple[str, ...], sensitivity: bool, backend: str | None, as_json: bool) -> None:
     """Check STUDY without running it: every value with its source, the geometry, the cost, and warnings."""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from payloadfield.cli.output import json_option
-from payloadfield.errors import NO_GPU
 
 if TYPE_CHECKING:
     from payloadfield.solver import Simulation
@@ -17,20 +16,28 @@ if TYPE_CHECKING:
     from payloadfield.store.runner import Spent
     from payloadfield.store.writer import RunWriter
 
-BACKENDS = ("auto", "numpy", "numba")
+BACKENDS = ("auto", "numpy", "numba", "cupy")
 
 
 class BackendName(click.Choice):
-    """A backend by name; the one for GPUs, which many will try, gets a refusal of its own."""
+    """A backend by name."""
 
     def __init__(self) -> None:
         super().__init__(BACKENDS)
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The name, or a refusal."""
-        if value == "cupy":
-            self.fail(NO_GPU, param, ctx)
-        return super().convert(value, param, ctx)
+
+def choose_device(number: int | None, backend: str | None) -> str | None:
+    """The backend with a GPU's number taken into account: to name one is to ask for it."""
+    if number is None:
+        return backend
+    if backend in ("numpy", "numba"):
+        raise click.UsageError(f"--device chooses a GPU, and --backend {backend} computes on the CPU; leave one out.")
+    import os
+
+    from payloadfield.backends.cuda.backend import DEVICE_VARIABLE
+
+    os.environ[DEVICE_VARIABLE] = str(number)
+    return "cupy"
 
 
 @click.command(
@@ -40,7 +47,7 @@ class BackendName(click.Choice):
 @click.argument("study", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Run directory to make.")
 @click.option("--backend", type=BackendName(), help="Where to compute.  [default: solver.backend of the study]")
-@click.option("--device", type=click.IntRange(min=0), hidden=True, help="Number of the GPU; refused by this version.")
+@click.option("--device", type=click.IntRange(min=0), help="Number of the GPU, as `payloadfield devices` counts them.")
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a value of the study; repeatable."
 )
@@ -61,10 +68,9 @@ def run(
 
     Ctrl-C writes a checkpoint and stops; a second Ctrl-C stops at once.
     """
-    if device is not None:
-        raise click.UsageError("--device chooses a GPU, but the GPU backend is not part of this version.")
+    backend = choose_device(device, backend)
     from payloadfield.cli.progress import show_log_messages
-    from payloadfield.solver import Simulation
+    from payloadfield.solver import make_simulation
     from payloadfield.store.estimate import refuse_too_large
     from payloadfield.store.runner import refuse_until, start_run
     from payloadfield.store.writer import refuse_existing
@@ -79,7 +85,7 @@ def run(
     if not quiet:
         for warning in resolved.warnings:
             click.echo(f"Warning: {warning}", err=True)
-    sim = Simulation(resolved, backend=backend)
+    sim = make_simulation(resolved, backend)
     command = ["payloadfield", *sys.argv[1:]]
     go(sim, start_run(sim, output, backend=backend, command=command), until=end, is_quiet=quiet, as_json=as_json)
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from payloadfield.backends.registry import resolve
 from payloadfield.errors import PayloadfieldError, ResourceError, RunError
 from payloadfield.store import layout
 from payloadfield.store.capture import cell_table, take_snapshot
@@ -80,10 +79,12 @@ def start_run(
     sim: Simulation, output: str | Path, *, backend: str | None = None, command: Sequence[str] | None = None
 ) -> RunWriter:
     """Make the run directory of a simulation that has not stepped yet; `backend`: as for it."""
+    from payloadfield.solver import choose_backend
+
     manifest = make_manifest(
         sim.study,
         backend=sim.backend.name,
-        backend_reason=resolve(backend or sim.study.solver.backend)[1],
+        backend_reason=choose_backend(sim.study, backend)[1],
         command=list(sys.argv) if command is None else command,
     )
     lock = create_run(output, sim.study, manifest)
@@ -153,7 +154,7 @@ def resume_run(
 
 def _continue(lock: RunLock, backend: str | None, until: float | None) -> tuple[Simulation, RunWriter, Spent]:
     """See `resume_run`; from here on nobody else writes the run."""
-    from payloadfield.solver import Simulation
+    from payloadfield.solver import choose_backend, make_simulation
     from payloadfield.study import load_study
 
     path = lock.directory
@@ -168,11 +169,11 @@ def _continue(lock: RunLock, backend: str | None, until: float | None) -> tuple[
             f"{path / layout.STUDY}: this study differs from the one that the checkpoint belongs to; start a new run"
         )
     refuse_too_large(study)
-    sim = Simulation(study, backend=backend or manifest["backend"])
+    sim = make_simulation(study, backend or manifest["backend"])
     sim.restore(dict(checkpoint.solver))
     claim(manifest)
     if backend is not None:
-        manifest.update(backend=sim.backend.name, backend_reason=resolve(backend)[1])
+        manifest.update(backend=sim.backend.name, backend_reason=choose_backend(study, backend)[1])
     write_manifest(path, manifest)
     writer = RunWriter(lock, manifest, keep_through_step=checkpoint.steps)
     return sim, writer, Spent(checkpoint.steps, checkpoint.snapshots, checkpoint.cpu_seconds, checkpoint.wall_seconds)
@@ -223,7 +224,10 @@ class _Leg:
 
     def save_last_good_state(self) -> str | None:
         """Keep the state before a failed step; what is in the way, if it is not finite or the disk does not take it."""
-        state = self.sim.state
+        try:
+            state = self.sim.state
+        except PayloadfieldError:  # it was on a device that does not answer any more
+            return "it was lost with the device. The checkpoint before it stays"
         if not all(np.isfinite(values).all() for values in (state.fields, state.states, state.bath)):
             return "it is not finite; the checkpoint before it stays"
         try:

@@ -84,13 +84,13 @@ def simulate(
     """Run a study to its end.
 
     study: a Study, or the path of a study file; output: directory to write (None keeps everything in memory);
-    backend: auto, numpy or numba (None: solver.backend of the study); until: stop at this time [s], or such as "24 h";
-    observer: hears of every step.
+    backend: auto, numpy, numba or cupy (None: solver.backend of the study); until: stop at this time [s], or such as
+    "24 h"; observer: hears of every step.
     Raises RunError where `output` exists or `until` is not after 0, ResourceError for too little memory or disk,
     SolverError where it gets stuck.
     An interrupt (Ctrl-C) writes a checkpoint first when there is an `output`; `resume` goes on from there.
     """
-    from payloadfield.solver import Simulation
+    from payloadfield.solver import make_simulation
     from payloadfield.study import load_study
 
     end = _seconds(until)
@@ -101,7 +101,7 @@ def simulate(
         refuse_existing(output)
     resolved = load_study(study) if isinstance(study, (str, Path)) else study
     refuse_too_large(resolved)
-    sim = Simulation(resolved, backend=backend)
+    sim = make_simulation(resolved, backend)
     if output is None:
         return _in_memory(sim, end, observer or Observer())
     writer = start_run(sim, output, backend=backend)

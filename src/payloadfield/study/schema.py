@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StrictBool, StrictInt, StrictStr
 
-from payloadfield.errors import NO_GPU
 from payloadfield.study.cells_table import CellsTable, GradientTable, LabelsTable
 from payloadfield.study.fields import (
     Duration,
@@ -110,19 +109,13 @@ class DesignTable(Table):
     set: dict[str, Any] = {}
 
 
-def _no_gpu(value: Any) -> Any:
-    if value == "cupy":
-        raise ValueError(NO_GPU)
-    return value
-
-
 class SolverTable(Table):
     """[solver]: accuracy and hardware."""
 
     rtol: Tolerance = 1e-2
-    backend: Annotated[Literal["auto", "numpy", "numba"], BeforeValidator(_no_gpu)] = "auto"
+    backend: Literal["auto", "numpy", "numba", "cupy"] = "auto"
     threads: Count | None = None
-    precision: Literal["mixed", "float64"] = "mixed"
+    precision: Literal["mixed", "float64", "float32"] = "mixed"
     first_step: Duration = 1.0
     max_step: LongestStep = float("inf")
     max_steps: Count = 1_000_000

@@ -16,6 +16,7 @@ import numpy as np
 from payloadfield.backends.cuda.declarations import kernel_files
 from payloadfield.backends.cuda.loader import MECHANISM_FILES, make_source
 from payloadfield.backends.cuda.machine import Machine
+from payloadfield.backends.cuda.precision import make_build
 from payloadfield.backends.cuda.signature import Build, Launch
 from payloadfield.backends.cuda.status import Status, examine, load_cupy
 from payloadfield.errors import BackendError, ResourceError
@@ -30,13 +31,6 @@ GRAPHS_VARIABLE = "PAYLOADFIELD_GRAPHS"
 _OPTIONS = ("--std=c++17",)
 _STATIC_LIMIT = 48 * 1024
 """Bytes of shared memory that a block has without asking."""
-
-_BUILDS = {"mixed": ("double", "float"), "float64": ("double", "double"), "float32": ("float", "float")}
-
-
-def make_build(precision: str) -> Build:
-    """State and preconditioner in the types of solver.precision."""
-    return Build(*_BUILDS[precision])
 
 
 def choose_device(status: Status, number: int | None = None) -> int:
@@ -164,11 +158,13 @@ class CupyMachine(Machine):
             self._stream.synchronize()
             return np.asarray(array.get(stream=self._stream))
 
-    def free_memory(self) -> int:
-        """Bytes free on the device, what CuPy's pool holds unused included."""
+    def refuse_more_than_free(self, needed: int) -> None:
+        """Raise ResourceError before anything is allocated where there is less memory than so many bytes."""
         with self._watch("does not tell its memory"):
             free, _ = self._cupy.cuda.runtime.memGetInfo()
-            return int(free) + int(self._cupy.get_default_memory_pool().free_bytes())
+            free = int(free) + int(self._cupy.get_default_memory_pool().free_bytes())
+        if needed > free:
+            raise out_of_memory(needed, self.number, f"{free / 1e9:.2f} GB are free")
 
     # -- trouble --------------------------------------------------------------------------------------------------
 
@@ -204,9 +200,3 @@ def out_of_memory(needed: int, number: int, detail: str) -> ResourceError:
         'Coarsen grid.voxel, shrink grid.size, solve fewer designs at once, set solver.precision = "float32", or use '
         "--backend numba"
     )
-
-
-def refuse_too_large(needed: int, free: int, number: int) -> None:
-    """Raise ResourceError before anything is allocated where a device has too little memory, both [bytes]."""
-    if needed > free:
-        raise out_of_memory(needed, number, f"{free / 1e9:.2f} GB are free")

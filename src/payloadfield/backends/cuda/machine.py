@@ -44,6 +44,10 @@ class Machine(ABC):
         self._count(name, values.shape, dtype)
         return self._upload(values)
 
+    def refuse_more_than_free(self, needed: int) -> None:
+        """Raise ResourceError where there is less memory than so many bytes; a host finds out by itself."""
+        return None
+
     def _count(self, name: str, shape: tuple[int, ...], dtype: Any) -> None:
         size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
         self.allocated[name] = self.allocated.get(name, 0) + size

@@ -7,6 +7,7 @@ the inflow, in this order. Arrays of a group of fields that are solved together 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -79,11 +80,30 @@ class GroupTables:
         self.pocket_start = machine.upload("tables", chunks.pocket_start, np.int64)
 
 
+@dataclass(frozen=True)
+class Followed:
+    """What is followed from step to step: slots of exposures, which of them each threshold is of, and its values.
+
+    threshold: (n_designs, n_thresholds) [unit of the exposure / s].
+    """
+
+    rows: tuple[int, ...] = ()
+    of_threshold: tuple[int, ...] = ()
+    threshold: tuple[tuple[float, ...], ...] = ((),)
+
+
+PEAKS = ("now", "peak", "peak_time", "time_above")
+"""Arrays of what is followed, as solver/peaks.py names them."""
+
+
 class DeviceArrays:
     """Everything that the program reads and writes, allocated once."""
 
-    def __init__(self, machine: Machine, plans: Sequence[Plan], code: Any, tableau: Tableau) -> None:
+    def __init__(
+        self, machine: Machine, plans: Sequence[Plan], code: Any, tableau: Tableau, followed: Followed | None = None
+    ) -> None:
         """plans: of the designs, which share their maps; code: the mechanism's generated CUDA module."""
+        self.followed = followed or Followed()
         self.machine, self.plans, self.plan, self.code = machine, plans, plans[0], code
         plan = self.plan
         self.n_designs, self.n_fields, self.n = len(plans), plan.n_fields, plan.n_open
@@ -99,6 +119,7 @@ class DeviceArrays:
         self._upload_method(tableau)
         self._allocate_operators()
         self._allocate_control()
+        self._allocate_peaks()
         self._starts: dict[tuple[int, int], Any] = {}
 
     # -- unknowns -----------------------------------------------------------------------------------------------
@@ -274,6 +295,17 @@ class DeviceArrays:
         self.border_residual = [
             self._doubles("pockets", d, self.tables(k).n_pockets) for k, _ in enumerate(self.border)
         ]
+
+    def _allocate_peaks(self) -> None:
+        """Peaks of exposures and times above thresholds, (D, n, n_cell)."""
+        d, c, up, followed = self.n_designs, self.n_cells, self.machine.upload, self.followed
+        self.n_peaks, self.n_thresholds = len(followed.rows) if c else 0, len(followed.of_threshold)
+        sizes = {name: self.n_thresholds if name == "time_above" else self.n_peaks for name in PEAKS}
+        self.peaks = {name: self._doubles("peaks", d, size, c) for name, size in sizes.items()}
+        self.peak_rows = up("peaks", np.array(followed.rows[: self.n_peaks], np.int32), np.int32)
+        self.of_threshold = up("peaks", np.array(followed.of_threshold, np.int32), np.int32)
+        values = np.array(followed.threshold, float) if self.n_thresholds else np.zeros((d, 0))
+        self.threshold = up("peaks", values, np.float64)
 
     def tables(self, field: int) -> GroupTables:
         """Tables of a field's transport group."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from payloadfield.backends.cuda.machine import Machine
 from payloadfield.backends.plan import Plan
 from payloadfield.solver.controller import Controller
-from payloadfield.solver.device.arrays import CLOCK, DESIGN_HEAD, LINE_HEAD, N_LINES, DeviceArrays
+from payloadfield.solver.device.arrays import CLOCK, DESIGN_HEAD, LINE_HEAD, N_LINES, DeviceArrays, Followed
 from payloadfield.solver.device.program import StepProgram
 from payloadfield.solver.rosenbrock import LARGEST_SHARE, NEGLIGIBLE_SHARE, RESIDUAL_SHARE
 from payloadfield.solver.tableau import make_ros34pw2
@@ -68,10 +68,11 @@ class Line:
 class DeviceEngine:
     """A batch of designs on a device; the host's mirror of the clock is the controller."""
 
-    def __init__(self, machine: Machine, plans: Sequence[Plan], code: Any) -> None:
+    def __init__(self, machine: Machine, plans: Sequence[Plan], code: Any, followed: Followed | None = None) -> None:
         self.machine, self.plans = machine, plans
-        self.arrays = DeviceArrays(machine, plans, code, make_ros34pw2())
+        self.arrays = DeviceArrays(machine, plans, code, make_ros34pw2(), followed)
         self.iterations, self._since = ITERATIONS, 0
+        self._rates: Any = None
         self._programs: dict[int, tuple[StepProgram, Any]] = {}
         self._program = self.program(ITERATIONS)
 
@@ -105,6 +106,19 @@ class DeviceEngine:
     def read(self, array: Any) -> _Floats:
         """Values of a device array, in double precision."""
         return self.machine.read(array).astype(np.float64)
+
+    def rates_of_cells(self, design: int) -> _Floats:
+        """Rates of change of every slot of every cell now, (S, n_cell)."""
+        a = self.arrays
+        if not a.n_cells:
+            return np.zeros((self.plans[0].n_states, 0))
+        sizes = a.n_cells, a.n, a.n_entries
+        cells = a.parameters, a.cell_parameters, a.entry_start, a.entry_voxel, a.entry_weight
+        rates = *sizes, a.fields, a.states, *cells, a.cell_rates, a.entry_source
+        if self._rates is None:
+            self._rates = self.machine.record([self.machine.prepare("cell_rates", *rates)])
+        self.machine.run(self._rates)
+        return self.read(a.cell_rates[design])
 
     def set_scales(self, design: int, kind: str, typical: _Floats, seen: _Floats) -> None:
         """Typical sizes (nan: to be found) and largest values so far, of kind "field" or "state"."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from payloadfield.backends.cuda.signature import Build, Launch
 from payloadfield.backends.cuda.traffic import launch_bytes
-from payloadfield.solver.device.arrays import N_LINES, N_STAGES, DeviceArrays
+from payloadfield.solver.device.arrays import N_LINES, N_STAGES, PEAKS, DeviceArrays
 from payloadfield.solver.device.solve import FieldSolver
 from payloadfield.units import AVOGADRO_NM_UM3
 
@@ -312,6 +312,16 @@ class StepProgram:
         )  # fmt: skip
         for values, terms in ((a.fields, a.terms), (a.states, a.state_terms)):
             self.do("accept", values.size, a.verdict, a.m, terms.reshape(N_STAGES, -1), values.reshape(-1))
+        if a.n_peaks:
+            self._follow_peaks()
+
+    def _follow_peaks(self) -> None:
+        """Peaks of the exposures, from their rates after the step."""
+        a = self.a
+        self.do("cell_rates", *self._cells(a.fields, a.states), a.cell_rates, a.entry_source)
+        sizes = a.n_cells, a.n_states, a.n_peaks, a.n_thresholds, a.clock.size
+        given = a.peak_rows, a.of_threshold, a.threshold, a.verdict, a.clock, a.m, a.state_terms, a.cell_rates
+        self.do("follow_peaks", *sizes, *given, *(a.peaks[name] for name in PEAKS))
 
     def _measure(
         self, kind: str, has_bath: int, n: int, n_kinds: int, weights: Any, weight_of: Any, values: Any, terms: Any

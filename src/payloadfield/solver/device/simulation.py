@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from payloadfield.backends.cuda.machine import Machine
 from payloadfield.backends.plan import Plan
-from payloadfield.errors import BackendError
+from payloadfield.errors import BackendError, StudyError
 from payloadfield.solver.accuracy import ErrorNorm
 from payloadfield.solver.batch import BatchRecord
 from payloadfield.solver.controller import Controller
-from payloadfield.solver.device.arrays import N_LINES
+from payloadfield.solver.device.arrays import N_LINES, Followed
 from payloadfield.solver.device.engine import DesignLine, DeviceEngine, Line
+from payloadfield.solver.device.memory import count_bytes
 from payloadfield.solver.rosenbrock import Fault, StepStatistics
 from payloadfield.solver.simulation import ROUNDING, SMALLEST_STEP, Attempt, Simulation, StepRecord
 from payloadfield.solver.state import ARRAYS, State
@@ -53,6 +54,20 @@ def refuse_unsolved(study: Any) -> None:
     reason = reason_against(study)
     if reason is not None:
         raise BackendError(f"backend cupy: {reason}. Use --backend numba, or auto, which chooses it")
+
+
+def find_followed(studies: Sequence[Any]) -> Followed:
+    """What is followed of the exposures; the same of all designs, with thresholds of each.  Raises StudyError."""
+    names = [tuple(study.output.peaks) for study in studies]
+    of = [tuple(study.output.thresholds) for study in studies]
+    if len(set(names)) > 1 or len(set(of)) > 1:
+        raise StudyError("a batch on a GPU: the designs differ in output.peaks or in what output.thresholds are of")
+    states = studies[0].mechanism.state_names
+    return Followed(
+        tuple(states.index(name) for name in names[0]),
+        tuple(names[0].index(name) for name in of[0]),
+        tuple(tuple(float(v) for v in study.output.thresholds.values()) for study in studies),
+    )
 
 
 class DeviceState:
@@ -161,8 +176,8 @@ class _Stepper:
         return self._on_host().find_fault(state.copy(), dt)
 
     def rates_of_cells(self, state: Any) -> _Floats:
-        """See Stepper."""
-        return self._on_host().rates_of_cells(state.copy())
+        """See Stepper; of the state that the device is in."""
+        return self._engine.rates_of_cells(self._design)
 
 
 class DeviceSimulation(Simulation):
@@ -176,6 +191,7 @@ class DeviceSimulation(Simulation):
         self._totals: Any = _HostTotals(plan)
         super().__init__(study, plan=plan)
         self._push_scales()
+        self._push_peaks()
 
     # -- parts of a simulation --------------------------------------------------------------------------------------
 
@@ -230,6 +246,21 @@ class DeviceSimulation(Simulation):
         ):
             self._engine.set_scales(self._design, kind, np.asarray(typical, float), seen)
 
+    def _push_peaks(self) -> None:
+        for name, array in self._engine.arrays.peaks.items():
+            if array.size:
+                self._engine.machine.write(array[self._design], getattr(self._peaks, name))
+
+    def _fetch_peaks(self) -> None:
+        for name, array in self._engine.arrays.peaks.items():
+            if array.size:
+                getattr(self._peaks, name)[...] = self._engine.read(array[self._design])
+
+    def peaks(self) -> dict[str, tuple[_Floats, str]]:
+        """Peaks, their times and times above thresholds so far, (n_cell,), and the unit of each, by name."""
+        self._fetch_peaks()
+        return super().peaks()
+
     # -- steps ------------------------------------------------------------------------------------------------------
 
     def take(self, line: Line, rejected: int) -> StepRecord:
@@ -267,6 +298,7 @@ class DeviceSimulation(Simulation):
 
     def checkpoint(self) -> dict[str, Any]:
         """Everything needed to continue bit for bit, as arrays and numbers."""
+        self._fetch_peaks()
         self._norm.seen_fields = self._engine.seen(self._design, "field")
         if self.plan.cells.n_cells:
             self._norm.seen_states = self._engine.seen(self._design, "state")
@@ -278,6 +310,7 @@ class DeviceSimulation(Simulation):
         self._totals = _HostTotals(self.plan)
         self._state.push()
         self._push_scales()
+        self._push_peaks()
         self._engine.go_on_with(int(data.get("iterations", self._engine.iterations)))
 
 
@@ -322,12 +355,15 @@ def _attempts(first: DeviceSimulation, target: float, seconds: float) -> int:
 class DeviceBatch:
     """Designs over one geometry on a device; what BatchSimulation is on the host."""
 
-    def __init__(self, studies: Sequence[Any], make_machine: MakeMachine) -> None:
+    def __init__(self, studies: Sequence[Any], make_machine: MakeMachine, plan: Plan | None = None) -> None:
+        """plan: of the one study, where it is at hand.  Raises ResourceError for too little memory on the device."""
         for study in studies:
             refuse_unsolved(study)
-        plans, settings = make_plans(studies), studies[0].solver
+        plans, settings = make_plans(studies) if plan is None else [plan], studies[0].solver
         machine, code = make_machine(studies[0].mechanism, settings.precision, len(studies))
-        self.engine = DeviceEngine(machine, plans, code)
+        followed = find_followed(studies)
+        machine.refuse_more_than_free(sum(count_bytes(plans, settings.precision, followed).values()))
+        self.engine = DeviceEngine(machine, plans, code, followed)
         controller = Controller(settings.first_step, settings.max_step)
         self.designs = tuple(
             DeviceSimulation(study, plan, self.engine, d, controller)
@@ -339,7 +375,30 @@ class DeviceBatch:
         """Advance to `until` [s] (default: the duration), yielding each accepted step."""
         return drive(self.designs, self.engine, until)
 
+    def run(self, until: float | None = None) -> list[BatchRecord]:
+        """Advance to `until` [s] and return all steps."""
+        return list(self.steps(until))
 
-def simulate_on_device(study: Any, make_machine: MakeMachine) -> DeviceSimulation:
-    """A simulation of one study on a device."""
-    return DeviceBatch([study], make_machine).designs[0]
+    @property
+    def time(self) -> float:
+        """Time reached [s]."""
+        return self.designs[0].time
+
+    @property
+    def n_steps(self) -> int:
+        """Steps taken."""
+        return self.designs[0].n_steps
+
+    def checkpoint(self) -> list[dict[str, Any]]:
+        """Everything needed to continue bit for bit, design by design."""
+        return [design.checkpoint() for design in self.designs]
+
+    def restore(self, data: Sequence[dict[str, Any]]) -> None:
+        """Continue from what `checkpoint` returned."""
+        for design, each in zip(self.designs, data, strict=True):
+            design.restore(each)
+
+
+def simulate_on_device(study: Any, make_machine: MakeMachine, plan: Plan | None = None) -> DeviceSimulation:
+    """A simulation of one study on a device; plan: of this study, where one is at hand."""
+    return DeviceBatch([study], make_machine, plan).designs[0]

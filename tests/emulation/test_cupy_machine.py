@@ -1,0 +1,248 @@
+"""The GPU backend's side of CuPy: what it calls, in which order, and what it says when something fails.
+
+With a CuPy of the tests' own (fake_cupy.py), whose kernels are the host's. That a real one does as documented, only a
+GPU can show.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from tests import handmade, scenarios
+from tests.emulation.fake_cupy import (
+    CompileException,
+    CUDADriverError,
+    CUDARuntimeError,
+    FakeCupy,
+    OutOfMemoryError,
+    installed,
+)
+from tests.emulation.host import HostKernels
+from tests.emulation.machine import HostMachine
+
+import payloadfield
+from payloadfield.backends.cuda import backend as cuda_backend
+from payloadfield.backends.cuda.backend import choose_device, make_cupy_machine
+from payloadfield.backends.cuda.signature import Build, Launch
+from payloadfield.backends.cuda.status import examine
+from payloadfield.backends.devices import find_devices
+from payloadfield.backends.registry import resolve
+from payloadfield.errors import BackendError, ResourceError
+from payloadfield.mechanism import generate, load_mechanism
+from payloadfield.solver import choose_backend, make_batch, make_simulation
+from payloadfield.solver.device.simulation import simulate_on_device
+
+DURATION = 3.0
+STUDY = Path(__file__).parents[1] / "cli" / "small.toml"
+
+
+def make_study(**options):
+    standard = {"duration": DURATION, "outputs": [], "schedule": [(0.0, {"lactone": 30.0}, 0.0)]}
+    return scenarios.loop_of_fields(**(standard | {"solver": handmade.make_solver(precision="float64")} | options))
+
+
+def make_launcher_of(mechanism, block=32):
+    """Runs kernels by the host's build, with the block size that the sources are given."""
+    build = Build("double", "double", block)
+    hosts = HostKernels(build, once=True), HostKernels(build, generate(mechanism, "cuda"), once=True)
+    host_of = {name: host for host in hosts for name in host.kernels}
+
+    def make_launcher(code, name):
+        def run(grid, block, arguments, shared):
+            host_of[name].run_checked(Launch(name, grid, block[0], shared, tuple(arguments)))
+
+        return run
+
+    return make_launcher
+
+
+def no_launcher(code, name):
+    return lambda *arguments: None
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Blocks as small as the host's tests have them."""
+    monkeypatch.setattr(cuda_backend, "make_build", lambda precision: Build("double", "double", 32))
+
+
+def test_a_run_through_cupy_is_that_of_the_same_launches_on_the_host(monkeypatch, small_blocks):
+    study = make_study()
+    with installed(monkeypatch, FakeCupy(make_launcher_of(study.mechanism))) as cupy:
+        sim = make_simulation(study, "cupy")
+        records = sim.run()
+        found, kept = sim.state, sim.checkpoint()
+        assert cupy.launches >= len(records) > 3  # as a graph, once an attempt
+        assert sim.backend.name == "cupy"
+
+    def make_machine(mechanism, precision, n_designs):
+        machine = HostMachine(mechanism, precision, n_designs, most_nodes=5000)
+        return machine, machine.code.module
+
+    twin = simulate_on_device(study, make_machine)
+    twin.run()
+    for name, values in twin.state.arrays().items():
+        np.testing.assert_array_equal(getattr(found, name), values)
+    assert set(kept) == set(twin.checkpoint())
+
+
+def test_without_graphs_launches_are_made_one_by_one(monkeypatch, small_blocks):
+    study = make_study(duration=1.0)
+    monkeypatch.setenv("PAYLOADFIELD_GRAPHS", "0")
+    with installed(monkeypatch, FakeCupy(make_launcher_of(study.mechanism))) as cupy:
+        assert make_simulation(study, "cupy").run()
+        assert cupy.launches == 0
+
+
+def test_a_batch_through_cupy_has_one_run_for_each_design(monkeypatch, small_blocks):
+    studies = [make_study(duration=1.0), make_study(duration=1.0, schedule=[(0.0, {"lactone": 10.0}, 0.0)])]
+    with installed(monkeypatch, FakeCupy(make_launcher_of(studies[0].mechanism))):
+        batch = make_batch(studies, "cupy")
+        assert batch.run() and batch.time == 1.0
+        first, second = (design.state.fields.max() for design in batch.designs)
+    assert first == pytest.approx(3 * second, rel=1e-2)
+
+
+# --- what is usable, and why not ----------------------------------------------------------------------------
+
+
+def test_auto_takes_a_usable_gpu_and_says_so(monkeypatch):
+    with installed(monkeypatch, FakeCupy(no_launcher)):
+        assert resolve("auto") == ("cupy", "auto: Fake GPU")
+        found = find_devices()["backends"][2]
+        assert found["is_usable"] and "0: Fake GPU, 1.0 of 2.0 GB free" in found["reason"]
+        assert "driver for CUDA 13.0" in found["reason"] and "CuPy 14.0.0" in found["reason"]
+
+
+UNUSABLE = {
+    "no driver": ({"driver": 0}, "no NVIDIA driver is found; install one"),
+    "old driver": ({"driver": 11040}, r"the NVIDIA driver is too old: it supports CUDA 11.4, and 12.0 is needed"),
+    "wrong CuPy": (
+        {"driver": 12080, "runtime": 13020},
+        r"CuPy is built for CUDA 13.2, and the NVIDIA driver supports CUDA 12.8: pip uninstall cupy-cuda13x, then pip "
+        r"install 'payloadfield\[cuda12\]'",
+    ),
+    "no compiler": (
+        {"failures": {"nvrtc": RuntimeError("Failure finding libnvrtc.so.13")}},
+        r"CuPy finds no CUDA compiler \(NVRTC: Failure finding .*pip install 'payloadfield\[cuda13\]'",
+    ),
+    "no device": (
+        {"failures": {"getDeviceCount": CUDARuntimeError("cudaErrorNoDevice: no CUDA-capable device is detected")}},
+        "no GPU is found: cudaErrorNoDevice",
+    ),
+    "old device": ({"major": 6}, r"Fake GPU has compute capability 6.0; 7.5 or more is needed"),
+    "dead device": (
+        {"failures": {"getDeviceProperties": CUDARuntimeError("cudaErrorDevicesUnavailable")}},
+        "GPU 0 does not answer: cudaErrorDevicesUnavailable",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNUSABLE)
+def test_what_is_in_the_way_of_a_gpu_is_said_in_one_message(case, monkeypatch):
+    options, message = UNUSABLE[case]
+    with installed(monkeypatch, FakeCupy(no_launcher, **options)):
+        with pytest.raises(BackendError, match=rf"backend cupy: {message}.*Or use --backend numba"):
+            resolve("cupy")
+        name, reason = resolve("auto")
+        assert name == "numba" and reason.startswith("auto: Numba on the CPU, since ")
+        assert not find_devices()["backends"][2]["is_usable"]
+
+
+def test_a_broken_cupy_is_told(monkeypatch):
+    def broken():
+        raise ImportError("libcudart.so.12: cannot open shared object file\nmore")
+
+    with installed(monkeypatch, FakeCupy(no_launcher)):
+        monkeypatch.setattr("payloadfield.backends.cuda.status.load_cupy", broken)
+        with pytest.raises(BackendError, match=r"does not load: libcudart.so.12: cannot open shared object file\. "):
+            resolve("cupy")
+
+
+def test_a_device_that_is_not_there_is_refused(monkeypatch):
+    with installed(monkeypatch, FakeCupy(no_launcher, count=2)):
+        assert choose_device(examine()) == 0
+        assert choose_device(examine(), 1) == 1
+        with pytest.raises(BackendError, match=r"--device: got 4; there is no such GPU; there are: 0 \(Fake GPU\), 1 "):
+            choose_device(examine(), 4)
+        monkeypatch.setenv("PAYLOADFIELD_DEVICE", "7")
+        with pytest.raises(BackendError, match="got 7; there is no such GPU"):
+            make_cupy_machine(load_mechanism("adc"), "mixed", 1)
+        monkeypatch.setenv("PAYLOADFIELD_DEVICE", "first")
+        with pytest.raises(BackendError, match="PAYLOADFIELD_DEVICE: got 'first'; the number of a GPU is needed"):
+            choose_device(examine())
+
+
+def test_a_study_that_the_gpu_does_not_solve_yet_goes_to_numba_or_is_refused(monkeypatch):
+    study = make_study()
+    curved = replace(study, schedule=(SimpleNamespace(time=0.0, dose={}, wash=0.0, curve={0: object()}),))
+    with installed(monkeypatch, FakeCupy(no_launcher)):
+        name, reason = choose_backend(curved, "auto")
+        assert name == "numba" and "the GPU does not yet solve a bath that follows a curve" in reason
+        with pytest.raises(BackendError, match="does not yet solve a bath that follows a curve"):
+            choose_backend(curved, "cupy")
+
+
+# --- trouble on the way -----------------------------------------------------------------------------------------
+
+TROUBLE = {
+    "no memory": (
+        {"zeros": OutOfMemoryError("Out of memory allocating 512 bytes")},
+        ResourceError,
+        r"GPU 0 has too little memory: .* or more are needed \(Out of memory allocating 512 bytes\)\. Nothing is "
+        r"lost\. Coarsen grid\.voxel",
+    ),
+    "no memory for a graph": (
+        {"graph": CUDARuntimeError("cudaErrorMemoryAllocation: out of memory")}, ResourceError, "too little memory",
+    ),
+    "lost": (
+        {"graph": CUDARuntimeError("cudaErrorLaunchFailure: unspecified launch failure")},
+        BackendError,
+        r"GPU 0 stopped answering: cudaErrorLaunchFailure.*What the run directory holds is kept, up to its last "
+        r"checkpoint; `payloadfield resume`",
+    ),
+    "lost, says the driver": (
+        {"graph": CUDADriverError("CUDA_ERROR_ILLEGAL_ADDRESS")}, BackendError, "stopped answering: CUDA_ERROR_ILLEGAL",
+    ),
+    "no compilation": (
+        {"compile": CompileException("cells.cu(3): error: it\nmore")},
+        BackendError,
+        r"a kernel does not compile on GPU 0: cells.cu\(3\): error: it",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", TROUBLE)
+def test_trouble_on_the_device_is_one_clear_message(case, monkeypatch, small_blocks):
+    failures, kind, message = TROUBLE[case]
+    study = make_study(duration=1.0)
+    with (
+        installed(monkeypatch, FakeCupy(no_launcher, failures=failures)),
+        pytest.raises(kind, match=message),
+    ):
+        make_simulation(study, "cupy").run()
+
+
+def test_too_little_memory_is_told_before_anything_is_allocated(monkeypatch, small_blocks):
+    failures = {"zeros": AssertionError("allocated")}
+    with (
+        installed(monkeypatch, FakeCupy(no_launcher, free=10_000, failures=failures)),
+        pytest.raises(ResourceError, match=r"GB or more are needed \(0\.00 GB are free\)"),
+    ):
+        make_simulation(make_study(), "cupy")
+
+
+def test_a_run_whose_device_is_lost_keeps_its_checkpoint_and_goes_on_elsewhere(monkeypatch, small_blocks, tmp_path):
+    study = payloadfield.load_study(STUDY, ["solver.precision=float64"])
+    mechanism = study.mechanism
+    with installed(monkeypatch, FakeCupy(make_launcher_of(mechanism))) as cupy:
+        sim_until = payloadfield.simulate(study, tmp_path / "run", backend="cupy", until=600.0)
+        assert sim_until.manifest["backend"] == "cupy"
+        cupy.failures |= {name: CUDARuntimeError("cudaErrorECCUncorrectable") for name in ("graph", "get")}
+        with pytest.raises(BackendError, match="stopped answering: cudaErrorECCUncorrectable"):
+            payloadfield.resume(tmp_path / "run", until=1200.0)
+        cupy.failures.clear()
+    run = payloadfield.resume(tmp_path / "run", backend="numba", until=1200.0)
+    assert run.manifest["backend"] == "numba" and run.manifest["state"] == "interrupted"
