@@ -268,3 +268,8 @@ class TestInABrowser:
     def test_it_prints_to_a_pdf(self, compared, tmp_path):
         made = write_report([compared.folder], tmp_path / "report.html", with_pdf=True)
         assert Path(made[-1]).read_bytes().startswith(b"%PDF-") and Path(made[-1]).stat().st_size > 20_000
+
+
+def test_assumed_numbers_that_drive_a_result_are_named(page):
+    assert "agents.T-DXd.payload.target.concentration = 65 nM" in page.read_text()
+    assert re.search(r"<li>[^<]* of (SK-BR-3|fibroblast) changes by [+-]\d+%", page.read_text())

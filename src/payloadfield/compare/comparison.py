@@ -22,7 +22,9 @@ from payloadfield.compare.running import FINISHED, INTERRUPTED, Outcome, run_cas
 from payloadfield.compare.sampling import SampledMetrics, draw_samples
 from payloadfield.compare.solve import kinds_of_study
 from payloadfield.errors import RunError, StudyError
+from payloadfield.store.drivers import keep_drivers
 from payloadfield.store.interrupt import StopRequest
+from payloadfield.store.layout import DRIVERS
 from payloadfield.store.reader import open_run
 from payloadfield.store.runner import Observer
 from payloadfield.store.table import Table
@@ -81,6 +83,7 @@ def compare_designs(
     _claim(folder, request)
     outcomes = run_cases(cases, folder, backend=backend, stop=stop, announce=announce)
     measured = {each.case: _measure(each.case, folder) for each in outcomes if each.state == FINISHED}
+    _keep_drivers(folder, measured)
     rank_by = request.rank_by or _default_rank(next(iter(measured.values()), []))
     _write_metrics(folder, measured)
     _write_facts(folder, request, cases, outcomes, targets, rank_by)
@@ -135,6 +138,17 @@ def _targets(request: Request, study: Study) -> list[str]:
     names = np.array(study.cells.type_names)[study.cells.type_index]
     of_cell = dict(zip(study.mechanism.cell_parameters, study.cell_parameters, strict=True))
     return list(request.targets) or antigen_positive(Table({"type": names, **of_cell}, {})) or present
+
+
+def _keep_drivers(folder: Path, measured: Mapping[Case, Sequence[Metric]]) -> None:
+    """Which assumed numbers drive the results, found out for the first case at the study's dose in each scenario."""
+    scenarios = set[str]()
+    for case in measured:
+        if case.dose_factor != 1.0 or case.scenario in scenarios or not case.study.output.sensitivity:
+            continue
+        scenarios.add(case.scenario)
+        if not (folder / case.folder / DRIVERS).exists():
+            keep_drivers(folder / case.folder, case.study)
 
 
 def _measure(case: Case, folder: Path) -> list[Metric]:

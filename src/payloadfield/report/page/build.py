@@ -17,8 +17,10 @@ from payloadfield.report.page.document import Document
 from payloadfield.report.page.sections import draw_sections
 from payloadfield.report.page.svg import style, to_svg
 from payloadfield.report.style import hours, readable
+from payloadfield.store.drivers import Driver, describe_driver
 
 _MOST_TIMES = 4
+_MOST_DRIVERS = 12
 
 
 @dataclass(frozen=True)
@@ -175,8 +177,6 @@ def _balances(document: Document) -> list[Picture]:
 
 
 def _drivers(document: Document) -> list[str]:
-    """Assumed numbers that drive a result, as the runs' own summaries name them."""
-    found: list[str] = []
-    for case in document.main:
-        found += [str(each) for each in case.run.manifest.get("drivers", [])]
-    return list(dict.fromkeys(found))
+    """Assumed numbers that move a result by more than `THRESHOLD`, as each run's own summary names them."""
+    found = [Driver(**each) for case in document.main for each in case.run.drivers]
+    return list(dict.fromkeys(describe_driver(each) for each in found if each.matters))[:_MOST_DRIVERS]
