@@ -231,3 +231,12 @@ def test_slurm_without_its_programs_is_refused_in_words(small_sweep, tmp_path, m
 def test_a_part_that_is_none_is_refused(text):
     with pytest.raises(RunError, match="a number and a count such as 3/20"):
         parse_part(text)
+
+
+def test_each_worker_of_this_machine_gets_a_gpu_of_its_own():
+    from distributed import Client, LocalCluster
+
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as made, Client(made) as client:
+        client.register_plugin(cluster.one_device_each([0, 3]))
+        found = client.run(lambda: os.environ[cluster.DEVICE_VARIABLE])
+    assert sorted(found.values()) == ["0", "3"]

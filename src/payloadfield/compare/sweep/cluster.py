@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from payloadfield.backends.cores import count_usable_cores
+from payloadfield.backends.cuda.backend import DEVICE_VARIABLE
+from payloadfield.backends.cuda.status import examine
+from payloadfield.backends.registry import resolve
 from payloadfield.compare.sweep.job import Job, version
 from payloadfield.compare.sweep.worker import solve_point, write_failure
 from payloadfield.errors import ResourceError, RunError
@@ -30,8 +33,9 @@ _WAITING = 4  # points handed to each worker ahead of time
 class Workers:
     """Where the points of a sweep are solved.
 
-    count: workers of this machine or of SLURM; None for one a core.  scheduler: address of one that is there.
-    slurm: options of dask_jobqueue.SLURMCluster, such as cores, memory, queue, walltime; None for no SLURM.
+    count: workers of this machine or of SLURM; None for one a core, or one a GPU on the backend cupy.
+    scheduler: address of one that is there.  slurm: options of dask_jobqueue.SLURMCluster, such as cores, memory,
+    queue, walltime; None for no SLURM.
     """
 
     count: int | None = None
@@ -56,7 +60,10 @@ def solve_points(
     if not remaining:
         return
     request = stop or StopRequest()
-    with _client(workers, len(remaining)) as client:
+    devices = _devices(backend)
+    with _client(workers, len(remaining), len(devices)) as client:
+        if devices and workers.scheduler is None and workers.slurm is None:
+            client.register_plugin(one_device_each(devices))
         _refuse_other_versions(client)
         if not client.scheduler_info()["workers"]:
             _log.warning("No worker is there yet; the points wait for the first one")
@@ -108,6 +115,27 @@ def _work(
             finished.add(following)
 
 
+def _devices(backend: str | None) -> list[int]:
+    """Numbers of the usable GPUs where the points are solved on GPUs; none otherwise."""
+    if backend != "cupy":
+        return []
+    resolve(backend)
+    return [device.number for device in examine().devices if not device.reason_against]
+
+
+def one_device_each(devices: Sequence[int]) -> Any:
+    """A Dask plugin that gives each worker of this machine a GPU of its own, also after it was started again."""
+    from distributed import WorkerPlugin
+
+    class OneDeviceEach(WorkerPlugin):
+        name = "one-device-each"
+
+        def setup(self, worker: Any) -> None:
+            os.environ[DEVICE_VARIABLE] = str(devices[int(worker.name) % len(devices)])
+
+    return OneDeviceEach()
+
+
 def _refuse_other_versions(client: Any) -> None:
     """Raise RunError where a worker computes with another version of payloadfield than the one here."""
     found = client.run(version)
@@ -120,7 +148,7 @@ def _refuse_other_versions(client: Any) -> None:
 
 
 @contextmanager
-def _client(workers: Workers, n_points: int) -> Iterator[Any]:
+def _client(workers: Workers, n_points: int, n_devices: int) -> Iterator[Any]:
     """A Dask client of the cluster that was asked for, closed at the end."""
     try:
         import distributed
@@ -133,7 +161,9 @@ def _client(workers: Workers, n_points: int) -> Iterator[Any]:
         if workers.scheduler is not None:
             target: Any = workers.scheduler
         else:
-            target = stack.enter_context(_slurm(workers) if workers.slurm is not None else _local(workers, n_points))
+            target = stack.enter_context(
+                _slurm(workers) if workers.slurm is not None else _local(workers, n_points, n_devices)
+            )
         try:
             client = stack.enter_context(distributed.Client(target, timeout=_PATIENCE))
         except (OSError, ValueError, TimeoutError) as error:
@@ -144,12 +174,12 @@ def _client(workers: Workers, n_points: int) -> Iterator[Any]:
         yield client
 
 
-def _local(workers: Workers, n_points: int) -> Any:
-    """Processes of this machine, one thread each."""
+def _local(workers: Workers, n_points: int, n_devices: int) -> Any:
+    """Processes of this machine, one thread each: one a GPU, or one a core without GPUs."""
     import dask
     from distributed import LocalCluster
 
-    count = min(workers.count or count_usable_cores(), n_points)
+    count = min(workers.count or n_devices or count_usable_cores(), n_points)
     os.environ.update({key: os.environ.get(key, value) for key, value in ONE_THREAD.items()})
     dask.config.set({"distributed.scheduler.allowed-failures": DEATHS_ALLOWED})
     _log.info("%d workers on this machine", count)
