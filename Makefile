@@ -15,7 +15,7 @@ EXTRAS ?= test,dev
 export OMP_WAIT_POLICY ?= PASSIVE
 export MPLBACKEND ?= Agg
 
-.PHONY: help demo test validate fuzz lint format bench clean
+.PHONY: help demo test test-gpu validate fuzz lint format bench bench-gpu gpu-wheels clean
 .DEFAULT_GOAL := help
 
 help:
@@ -25,6 +25,8 @@ help:
 	@echo "make fuzz      fuzz the readers of files (MINUTES=60); inputs of findings are left in .fuzz"
 	@echo "make lint      ruff and mypy"
 	@echo "make bench     measure speed; writes benchmarks/results/DATE-*.json (needs a quiet machine; FIGURES='main lod' for some)"
+	@echo "make test-gpu  run the tests on a GPU; fails where there is none"
+	@echo "make bench-gpu measure speed on a GPU; writes benchmarks/results/DATE-gpu.json"
 	@echo "make clean     remove the environment, caches and demo output"
 
 $(STAMP): pyproject.toml
@@ -85,6 +87,22 @@ bench: $(STAMP)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[peers]' \
 	    || echo "make: the peers (py-pde, FiPy, sme) did not install; measuring without them" >&2
 	$(BIN)/python -m benchmarks.run $(FIGURES)
+
+# On a machine with a GPU. PYTHON_GPU is the interpreter that has CuPy: that of .venv after `pip install -e .[cuda13,test]`,
+# or a bare one with numpy, cupy, numba, h5py, scipy, click and pytest; what it lacks is carried in .wheels (gpu-wheels).
+PYTHON_GPU ?= $(shell test -x $(BIN)/python && $(BIN)/python -c 'import cupy' 2>/dev/null && echo $(BIN)/python || echo python3)
+GPU_ENV := PYTHONPATH=src:.:$(wildcard .wheels/site) PAYLOADFIELD_REQUIRE_GPU=1
+GPU_SIZES ?= 64,128,256
+
+test-gpu:
+	$(GPU_ENV) $(PYTHON_GPU) -m pytest -o addopts="-ra --import-mode=importlib" tests/gpu $(PYTEST_ARGS)
+
+bench-gpu:
+	$(GPU_ENV) $(PYTHON_GPU) -m payloadfield bench --backend cupy --sizes $(GPU_SIZES) -o benchmarks/results/$$(date +%F)-gpu.json
+
+# Pure Python wheels that a bare machine lacks, unpacked where test-gpu and bench-gpu find them; for machines without a network.
+gpu-wheels:
+	$(or $(PYTHON),python3) -m pip install --quiet --no-deps --target .wheels/site pint flexcache flexparser platformdirs typing_extensions
 
 clean:
 	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -66,6 +66,9 @@ class FakeCupy:
             Stream=self.make_stream, Device=self.make_device,
         )  # fmt: skip
         self.cuda.Stream.null = None
+        self.cuda.Event = lambda: SimpleNamespace(record=lambda stream: None, synchronize=lambda: None)
+        self.cuda.get_elapsed_time = lambda start, end: 2.0  # ms
+        self.copyto = np.copyto
 
     # -- trouble ------------------------------------------------------------------------------------------------
 

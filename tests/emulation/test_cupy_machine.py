@@ -29,6 +29,7 @@ from payloadfield.backends.cuda.signature import Build, Launch
 from payloadfield.backends.cuda.status import examine
 from payloadfield.backends.devices import find_devices
 from payloadfield.backends.registry import resolve
+from payloadfield.compare import bench
 from payloadfield.errors import BackendError, ResourceError
 from payloadfield.mechanism import generate, load_mechanism
 from payloadfield.solver import choose_backend, make_batch, make_simulation
@@ -103,6 +104,18 @@ def test_a_batch_through_cupy_has_one_run_for_each_design(monkeypatch, small_blo
         assert batch.run() and batch.time == 1.0
         first, second = (design.state.fields.max() for design in batch.designs)
     assert first == pytest.approx(3 * second, rel=1e-2)
+
+
+def test_bench_measures_every_kernel_of_a_step(monkeypatch):
+    """Times are made up; that everything is counted and adds up is not."""
+    with installed(monkeypatch, FakeCupy(no_launcher)):
+        monkeypatch.setattr(bench, "_run", lambda study: bench.WholeRun(8, 1, 2, 1, 0, 1.0, 1.0, 1.0))
+        found = bench.measure("cupy", (8, 8, 8))
+    assert found["bandwidth_bytes_per_second"] == pytest.approx(2 * 2**27 / 2e-3)
+    names = {item["name"] for item in found["operations"]}
+    assert {"smooth", "small_levels", "apply_dot", "end_step", "cell_factor"} - names == {"smooth"}  # too small for it
+    assert sum(item["share_of_step"] for item in found["operations"]) == pytest.approx(1.0)
+    assert found["machine"]["gpus"][0]["name"] == "Fake GPU"
 
 
 # --- what is usable, and why not ----------------------------------------------------------------------------

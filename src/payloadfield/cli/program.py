@@ -28,6 +28,7 @@ VERBS = {
     "seeds": ("seeds", "seeds"),
     "mechanism": ("mechanism", "mechanism"),
     "devices": ("devices", "devices"),
+    "bench": ("bench", "bench"),
 }
 
 

@@ -7,8 +7,9 @@ the tests' own (tests/emulation/test_cupy_machine.py); what it runs is tested on
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -128,6 +129,29 @@ class CupyMachine(Machine):
         for launch in launches:
             function = self._functions[launch.kernel]
             function(launch.grid, (launch.block,), launch.arguments, shared_mem=launch.shared)
+
+    def time_launches(self, launches: Sequence[Launch], rounds: int) -> float:
+        """Median time of these launches one after the other, by the device's own clock [s]."""
+        return self._time(lambda: self._enqueue(launches), rounds)
+
+    def time_copy(self, size: int, rounds: int) -> float:
+        """Median time of a copy of so many bytes within the device [s]."""
+        with self._watch("has no memory left"):
+            source, target = (self._cupy.zeros(size // 8, np.float64) for _ in range(2))
+        return self._time(lambda: self._cupy.copyto(target, source), rounds)
+
+    def _time(self, call: Callable[[], Any], rounds: int) -> float:
+        events, seconds = self._cupy.cuda.Event, []
+        with self._watch("stopped answering"):
+            call()
+            for _ in range(rounds):
+                start, end = events(), events()
+                start.record(self._stream)
+                call()
+                end.record(self._stream)
+                end.synchronize()
+                seconds.append(1e-3 * self._cupy.cuda.get_elapsed_time(start, end))
+        return median(seconds)
 
     # -- memory ---------------------------------------------------------------------------------------------------
 

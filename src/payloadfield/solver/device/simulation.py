@@ -193,6 +193,11 @@ class DeviceSimulation(Simulation):
         self._push_scales()
         self._push_peaks()
 
+    @property
+    def engine(self) -> DeviceEngine:
+        """What takes the steps."""
+        return self._engine
+
     # -- parts of a simulation --------------------------------------------------------------------------------------
 
     def _equip(self, backend: str | None, beside: Simulation | None) -> None:

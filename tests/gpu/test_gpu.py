@@ -1,0 +1,89 @@
+"""Whole runs on a GPU against the reference: skipped where there is none, failed with PAYLOADFIELD_REQUIRE_GPU=1.
+
+`make test-gpu` asks for one. The same program runs on the host in tests/emulation.
+"""
+
+import os
+
+import numpy as np
+import pytest
+from tests import tolerances
+from tests.emulation.test_whole_runs import (
+    CASES,
+    QUANTITIES,
+    FixedReference,
+    compare,
+    fixed,  # noqa: F401 - a fixture
+    largest_defect,
+    make_case,
+    make_designs,
+)
+
+from payloadfield.backends.cuda.status import examine
+from payloadfield.solver import BatchSimulation, make_batch, make_simulation
+
+# Products and sums may be fused on a GPU and are not on the host: a little more than rounding, in every step.
+TOLERANCE = {"float64": 1e-9, "mixed": tolerances.BACKENDS["mixed"]}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def gpu():
+    """A usable GPU."""
+    status = examine()
+    if status.is_usable:
+        return status
+    if os.environ.get("PAYLOADFIELD_REQUIRE_GPU") == "1":
+        pytest.fail(f"PAYLOADFIELD_REQUIRE_GPU=1 asks for a GPU: {status.reason}")
+    pytest.skip(f"no GPU: {status.reason}")
+
+
+@pytest.mark.parametrize("precision", list(TOLERANCE))
+@pytest.mark.parametrize("case", list(CASES))
+def test_a_run_on_the_gpu_is_that_of_the_reference(case, precision, fixed):  # noqa: F811
+    study = make_case(case, precision)
+    sim = make_simulation(study, "cupy")
+    records = sim.run()
+    expected, twins = fixed(study)
+    assert len(records) == len(twins) > 4
+    compare(sim, expected, TOLERANCE[precision])
+    assert largest_defect(records) < tolerances.BALANCE
+
+
+def test_a_run_on_the_gpu_repeats_bit_for_bit():
+    study = make_case("gel_under_a_finite_bath", "mixed")
+    first, second = (make_simulation(study, "cupy") for _ in range(2))
+    first.run()
+    second.run()
+    for quantity in QUANTITIES:
+        np.testing.assert_array_equal(getattr(first.state, quantity), getattr(second.state, quantity))
+
+
+def test_a_run_as_a_graph_is_that_launch_by_launch(monkeypatch):
+    study = make_case("loop_of_fields", "mixed")
+    graph = make_simulation(study, "cupy")
+    graph.run()
+    monkeypatch.setenv("PAYLOADFIELD_GRAPHS", "0")
+    single = make_simulation(study, "cupy")
+    single.run()
+    for quantity in QUANTITIES:
+        np.testing.assert_array_equal(getattr(graph.state, quantity), getattr(single.state, quantity))
+
+
+def test_a_batch_on_the_gpu_is_that_of_the_reference(fixed):  # noqa: F811
+    studies = make_designs(6e5)
+    batch = make_batch(studies, "cupy")
+    batch.run()
+    expected = BatchSimulation(studies, "numpy")
+    for design in expected.designs:
+        design.backend.__class__ = FixedReference
+    expected.run()
+    for design, twin in zip(batch.designs, expected.designs, strict=True):
+        compare(design, twin, TOLERANCE["float64"])
+
+
+def test_a_state_in_single_precision_is_near_the_reference(fixed):  # noqa: F811
+    found = make_simulation(make_case("closed_pocket", "float32"), "cupy")
+    records = found.run()
+    expected, _ = fixed(make_case("closed_pocket", "float64"))
+    compare(found, expected, 1e-3)
+    assert largest_defect(records) < 2e-3
