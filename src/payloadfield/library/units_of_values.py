@@ -141,6 +141,9 @@ UNITS: dict[str, dict[str, str]] = {
     "observation": {
         **{"IC50": "nM", "IC50_mass": "g/um^3", "EC50": "nM", "antigen_concentration": "nM"},
         **{"*.half_life": "s", "net_rate": "1/s", "diffusivity.*": "um^2/s"},
+        **{"surface_fraction.*": "1", "unconjugated_inside.*": "nM", "payload_outside.*": "nM"},
+        **{"entering.*": "nM", "leaving.*": "nM", "model_entering.*": "nM", "model_leaving.*": "nM"},
+        **{"alive.*": "1", "released.*": "g/um^3"},
     },
 }
 
