@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from payloadfield.cli.geometry import check_picture_name, draw
 from payloadfield.cli.output import json_option
 from payloadfield.cli.run import BackendName
 
@@ -31,18 +32,33 @@ if TYPE_CHECKING:
     "--sensitivity", is_flag=True, help="Move each assumed number over its range and show what it does to exposures."
 )
 @click.option("--backend", type=BackendName(), help="Count the memory of this backend; cupy: on the GPU.")
+@click.option(
+    "--preview", type=click.Path(path_type=Path), is_flag=False, flag_value="preview.png", metavar="[PNG]",
+    help="Draw scaffold and cells too, as `geometry preview` does.  [preview.png where no name is given]",
+)  # fmt: skip
 @json_option
-def check(study: Path, overrides: tuple[str, ...], sensitivity: bool, backend: str | None, as_json: bool) -> None:
+def check(
+    study: Path,
+    overrides: tuple[str, ...],
+    sensitivity: bool,
+    backend: str | None,
+    preview: Path | None,
+    as_json: bool,
+) -> None:
     """Check STUDY without running it: every value with its source, the geometry, the cost, and warnings."""
     from payloadfield.cli.output import print_json
     from payloadfield.study import load_study
 
+    if preview is not None:
+        check_picture_name(preview, "--preview")
     found = load_study(study, overrides)
+    picture = draw(found, preview) if preview is not None else None
     drivers = _find_drivers(found) if sensitivity else None
     on_gpu = _count_on_gpu(found) if (backend or found.solver.backend) == "cupy" else None
     if as_json:
         more: dict[str, Any] = {"drivers": [asdict(each) for each in drivers]} if drivers is not None else {}
         more |= {"gpu": on_gpu} if on_gpu is not None else {}
+        more |= {"preview": picture} if picture is not None else {}
         print_json(describe_study(found) | more)
         return
     _print(found)
@@ -50,6 +66,8 @@ def check(study: Path, overrides: tuple[str, ...], sensitivity: bool, backend: s
         _print_gpu(on_gpu)
     if drivers is not None:
         _print_drivers(drivers)
+    if picture is not None:
+        click.echo(picture)
 
 
 def _count_on_gpu(study: Study) -> dict[str, Any]:
@@ -82,6 +100,7 @@ def _find_drivers(study: Study) -> list[Driver]:
 
 def describe_study(study: Study) -> dict[str, Any]:
     """What a study means, as plain data."""
+    from payloadfield.cli.prints import prints_of
     from payloadfield.store.estimate import estimate_run
 
     return {
@@ -93,7 +112,7 @@ def describe_study(study: Study) -> dict[str, Any]:
         "n_outputs": len(study.output.times),
         "schedule": [_event(study, event) for event in study.schedule],
         "geometry": _describe_geometry(study),
-        "prints": _prints(study),
+        "prints": prints_of(study),
         "cells": _count_cells(study),
         "estimate": asdict(estimate_run(study)),
         "sources": [asdict(source) for source in study.sources],
@@ -124,14 +143,6 @@ def _describe_geometry(study: Study) -> dict[str, Any]:
         "gels": [material.name for material in geometry.materials if material.kind == "gel"],
         "boundary": dict(study.boundary),
     }
-
-
-def _prints(study: Study) -> list[dict[str, Any]]:
-    """What was understood of the G-code files of a study."""
-    from payloadfield.cli.prints import as_data
-    from payloadfield.study.resolve_prints import read_prints
-
-    return [as_data(summary) for summary in read_prints(study.effective)]
 
 
 def _count_cells(study: Study) -> dict[str, int]:

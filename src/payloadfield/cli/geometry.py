@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from payloadfield.cli.output import json_option
+from payloadfield.errors import RunError
 
 if TYPE_CHECKING:
     from payloadfield.study import Study
@@ -38,6 +39,70 @@ def measure(study: Path, overrides: tuple[str, ...], field: str | None, no_diffu
         print_json(facts)
     else:
         _print(facts)
+
+
+@geometry.command("preview", epilog="Example: payloadfield geometry preview study.toml -o preview.png")
+@click.argument("study", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default="preview.png", show_default=True, help="The PNG file."
+)
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a value of the study; repeatable."
+)
+@click.option("--azimuth", type=float, default=-58.0, show_default=True, help="Where the eye is, in degrees from x.")
+@click.option(
+    "--elevation", type=click.FloatRange(-90, 90), default=28.0, show_default=True, help="How high, in degrees."
+)
+def preview(study: Path, output: Path, overrides: tuple[str, ...], azimuth: float, elevation: float) -> None:
+    """Draw the scaffold and cells of STUDY: a shaded view and sections, before anything is run.
+
+    Where a scaffold is G-code, what was understood of the print is told too.
+    """
+    from payloadfield.cli.prints import prints_of, summary_lines
+    from payloadfield.study import load_study
+
+    check_picture_name(output, "-o")
+    found = load_study(study, overrides)
+    for facts in prints_of(found):
+        for line in summary_lines(facts):
+            click.echo(line)
+    for warning in found.geometry.warnings:
+        click.echo(f"Warning: {warning}")
+    click.echo(draw(found, output, azimuth=azimuth, elevation=elevation))
+
+
+def check_picture_name(path: Path, option: str) -> None:
+    """Refuse a picture that is no PNG before anything is read."""
+    if path.suffix.lower() != ".png":
+        raise click.BadParameter(f"got '{path}'; a name that ends in .png is needed", param_hint=option)
+
+
+def draw(study: Study, output: Path, **view: float) -> Path:
+    """Write the preview of a study."""
+    from payloadfield.report.preview import draw_preview
+    from payloadfield.report.style import save_figure
+
+    return save_figure(draw_preview(study, **view), output)
+
+
+@geometry.command("make", epilog="Example: payloadfield geometry make study.toml -o geometry.vtkhdf")
+@click.argument("study", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default="geometry.vtkhdf", show_default=True, help="The file."
+)
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a value of the study; repeatable."
+)
+def make(study: Path, output: Path, overrides: tuple[str, ...]) -> None:
+    """Write the voxels of STUDY for ParaView: material, open fraction, and distance to the nearest surface."""
+    from payloadfield.store.files import write_atomically
+    from payloadfield.store.writer import geometry_bytes
+    from payloadfield.study import load_study
+
+    if output.exists():
+        raise RunError(f"{output}: exists already; choose another name with -o, or remove it")
+    write_atomically(output, geometry_bytes(load_study(study, overrides)))
+    click.echo(output)
 
 
 @geometry.command("read", epilog="Example: payloadfield geometry read print.gcode --on M760 --off M761")

@@ -10,6 +10,7 @@ from payloadfield.cli.output import count, make_console, make_table, number
 
 if TYPE_CHECKING:
     from payloadfield.geometry import PrintSummary
+    from payloadfield.study import Study
 
 _IGNORED_SHOWN = 12
 
@@ -19,6 +20,13 @@ def read_summaries(file: Path, unit: str | None, on: str | None, off: str | None
     from payloadfield.study.resolve_prints import read_print, read_prints
 
     return read_prints(file) if file.suffix == ".toml" else [read_print(file, unit, on, off)]
+
+
+def prints_of(study: Study) -> list[dict[str, Any]]:
+    """What was understood of the G-code files of a study."""
+    from payloadfield.study.resolve_prints import read_prints
+
+    return [as_data(summary) for summary in read_prints(study.effective)]
 
 
 def as_data(summary: PrintSummary) -> dict[str, Any]:

@@ -66,9 +66,13 @@ def choose_layer(run: Run, axis: str, position: float | None) -> int:
     n_layers = run.frame.shape[number]
     if position is not None:
         return min(int(position * n_layers), n_layers - 1)
-    others = tuple(k for k in range(3) if k != number)
-    openness = run.geometry("open_fraction").mean(axis=others)
-    middle = n_layers // 2
+    return most_telling_layer(run.geometry("open_fraction"), number)
+
+
+def most_telling_layer(open_fraction: np.ndarray, axis: int) -> int:
+    """The middle layer of (nz, ny, nx) normal to an axis (0 z, 1 y, 2 x) if it is open, else the most open one."""
+    openness = open_fraction.mean(axis=tuple(k for k in range(3) if k != axis))
+    middle = len(openness) // 2
     return middle if openness[middle] > _ENOUGH_OPEN else int(np.argmax(openness))
 
 
