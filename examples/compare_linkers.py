@@ -1,6 +1,6 @@
-"""Two linkers on the same scaffold with the same cells: what each cell is exposed to, in a script or a notebook.
+"""Six designs of a conjugate against two escape routes: who kills the tumour, and what the neighbours pay for it.
 
-Run it from anywhere: python examples/compare_linkers.py [FOLDER FOR THE PICTURE AND THE RUN]
+Run it from anywhere: python examples/compare_linkers.py [FOLDER FOR THE PICTURE AND THE RUNS] [--full]
 """
 
 from __future__ import annotations
@@ -12,39 +12,57 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import payloadfield
+from payloadfield.compare.comparison import Compared, Request, compare_designs
+from payloadfield.compare.layout import METRICS, read_comparison, read_rows
 
-STUDY = Path(__file__).parents[1] / "seeds/t-dxd-scaffold/study.toml"
-SMALL = ["grid.voxel=40 um", "cells[0].count=200", "cells[1].count=100", "duration=48 h", "output.every=4 h"]
-LINKERS = {  # any value of the study can be replaced; the same texts work after --set
-    "as in the library": [],
-    "cleaved outside 100 times faster": ["agents.T-DXd.linker.kcat_over_km=1e-3 / nM / s"],
-}
+STUDY = Path(__file__).parents[1] / "seeds/escape-routes/study.toml"  # its [[design]] and [[scenario]] are compared
+SMALL = ["grid.voxel=60 um", "output.every=24 h"]  # any value of the study can be replaced, as after --set
 
 
-def main(folder: Path) -> Path:
-    """Simulate each linker, print the median exposure per cell type, and draw the time courses."""
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
-    for label, changes in LINKERS.items():
-        study = payloadfield.load_study(STUDY, [*SMALL, *changes])
-        result = payloadfield.simulate(study)  # in memory; output="my-run" would write a run directory
-        exposure = result.cell_series("payload_exposure") / 3600  # (n_time, n_cell) [nM h]
-        for cell_type in study.cells.type_names:
-            chosen = result.cells["type"] == cell_type
-            median = np.median(exposure[:, chosen], axis=1)
-            print(f"{label}, {cell_type}: median payload exposure {median[-1]:.4g} nM h")
-            axes.plot(result.times / 3600, median, label=f"{cell_type}, {label}")
-    axes.set(xlabel="time [h]", ylabel="payload exposure, median [nM h]")
-    axes.legend(fontsize=8)
-    picture = folder / "linkers.png"
-    figure.savefig(picture, dpi=120)
+def main(folder: Path, overrides: list[str] = SMALL) -> Path:
+    """Solve every design under every scenario, print the ranks, and draw what became of targets and neighbours."""
+    compared = compare_designs(Request(STUDY, overrides), folder / "comparison")  # `payloadfield compare` does the same
+    for scenario, ranks in compared.ranks.items():
+        print(f"{scenario}: " + ", ".join(f"{each.rank} {each.design} ({each.value:.1%})" for each in ranks))
+    picture = draw(compared, folder / "designs.png")
 
-    payloadfield.simulate(payloadfield.load_study(STUDY, SMALL), output=folder / "my-run")
-    run = payloadfield.open_run(folder / "my-run")  # reads what is on disk, now or years later
-    adc = run.field("adc", -1)  # (nz, ny, nx) [nM], NaN in solid voxels
-    print(f"{run}; mean concentration of the conjugate at the end: {np.nanmean(adc):.3g} nM")
+    run = payloadfield.open_run(folder / "comparison" / compared.outcomes[0].case.folder)  # now or years later
+    print(f"{run}; mean concentration of the conjugate at the end: {np.nanmean(run.field('adc', -1)):.3g} nM")
     return picture
 
 
+def draw(compared: Compared, picture: Path) -> Path:
+    """Share of the target cells killed, and of the neighbours, which is the price; a bar for each design."""
+    facts, rows = read_comparison(compared.folder), read_rows(compared.folder / METRICS)
+    price = {
+        (row["scenario"], row["design"]): 100 * float(row["value"])
+        for row in rows
+        if row["cell_type"] in facts["neighbours"] and row["metric"] == "fraction_killed"
+    }
+    killed = {(name, rank.design): 100 * rank.value for name, ranks in compared.ranks.items() for rank in ranks}
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    panels = {
+        "target cells killed [%]": killed,
+        f"neighbours killed ({', '.join(facts['neighbours'])}) [%]": price,
+    }
+    for axes, (label, values) in zip(figure.subplots(1, 2, sharex=True, sharey=True), panels.items(), strict=True):
+        _bars(axes, values, facts["scenarios"], facts["designs"])
+        axes.set(xlabel=label)
+    figure.axes[1].legend(fontsize=8)
+    figure.suptitle(facts["title"], fontsize=10)
+    figure.savefig(picture, dpi=100)
+    return picture
+
+
+def _bars(axes, values: dict[tuple[str, str], float], scenarios: list[str], designs: list[str]) -> None:
+    height, place = 0.8 / len(scenarios), np.arange(len(designs))
+    for index, scenario in enumerate(scenarios):
+        lengths = [values[scenario, design] for design in designs]
+        axes.barh(place + index * height - 0.4 + height / 2, lengths, height, label=scenario)
+    axes.set_yticks(place, designs)
+    axes.yaxis.set_inverted(True)
+
+
 if __name__ == "__main__":
-    print(main(Path(sys.argv[1] if len(sys.argv) > 1 else ".")))
+    given = [each for each in sys.argv[1:] if each != "--full"]
+    print(main(Path(given[0] if given else "."), [] if "--full" in sys.argv else SMALL))

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from tests import tolerances
@@ -17,21 +18,40 @@ from payloadfield.study import load_study
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def test_the_script_compares_two_linkers_and_draws(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spec = importlib.util.spec_from_file_location("compare_linkers", EXAMPLES / "compare_linkers.py")
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
     assert spec is not None and spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    coarser = ["grid.voxel=80 um", "cells[0].count=20", "cells[1].count=10", "duration=25 h"]
-    monkeypatch.setattr(script, "SMALL", [*script.SMALL, *coarser])
-    picture = script.main(tmp_path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_script_compares_designs_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    example = script("compare_linkers")
+    whole = example.STUDY.read_text(encoding="utf-8").split("[[design]]")
+    example.STUDY = tmp_path / "study.toml"  # three of its designs
+    example.STUDY.write_text("[[design]]".join(part for part in whole if not _is_left_out(part)), encoding="utf-8")
+    coarse = ["grid.voxel=120 um", "duration=48 h", "output.every=24 h", "cells.0.density=1e7 / mL"]
+    picture = example.main(tmp_path, coarse)
     assert picture.read_bytes().startswith(b"\x89PNG")
-    exposure = {line.split(":")[0]: float(line.split()[-3]) for line in capsys.readouterr().out.splitlines()[:4]}
-    labels = list(script.LINKERS)
-    assert exposure[f"{labels[1]}, fibroblast"] > exposure[f"{labels[0]}, fibroblast"] > 0  # released outside the cells
-    assert payloadfield.open_run(tmp_path / "my-run").state == "finished"
+    best = {line.split(":")[0]: line.split("1 ")[1] for line in capsys.readouterr().out.splitlines()[:3]}
+    assert best["antigen lost"].startswith("extracellular-cleavable")
+    assert best["payload resistant"].startswith("degrader")
+    run = next((tmp_path / "comparison/runs").iterdir())
+    assert payloadfield.open_run(run).state == "finished"
+
+
+def _is_left_out(part: str) -> bool:
+    return any(part.lstrip().startswith(f'name = "{name}') for name in ("non-cleavable", "high-perm", "immune"))
+
+
+def test_the_script_finds_how_much_antigen_release_inside_needs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    coarse = {"grid.voxel": "120 um", "duration": "24 h"}
+    picture = script("antigen_crossover").main(tmp_path, coarse)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert 3e4 < float(capsys.readouterr().out.split()[1]) < 3e6
 
 
 @pytest.mark.parametrize("name", list_seeds())

@@ -124,6 +124,15 @@ def test_a_resistance_of_the_agent_holds_in_every_cell():
     assert values(loaded)["KD_target"] == pytest.approx(30 * 161)
 
 
+def test_a_mutation_of_one_target_is_no_matter_to_a_payload_that_binds_another_and_the_study_says_so():
+    other = {"agents": {"T-DXd": {"payload": "degrader"}}}
+    loaded, plain = load(**resistant("TOP1-E418K"), **other), load(**other)
+    assert set(of_cells(loaded, "KD_target")) == {values(plain)["KD_target"]}
+    told = "cell_types.R.resistance: TOP1-E418K changes TOP1, and the payload binds GSPT1: it has no effect"
+    assert told in loaded.warnings
+    assert not any("no effect" in warning for warning in load(**resistant("TOP1-E418K")).warnings)
+
+
 def test_a_resistance_is_an_input_with_its_source_and_its_range():
     found = {source.key: source for source in load(**resistant("TOP1-E418K")).sources}
     source = found["cell_types.R.factors.payload.target.KD"]

@@ -185,7 +185,9 @@ class _Loading:
         given = read_given(table.parameters, mechanism.parameters, merger.reader, off)
         protease = merger.merge_single("protease", "protease", DEFAULT_PROTEASE, table.protease)
         slots = find_slots(table, mechanism, merger)
-        self.lookup = Lookup(merger, find_agent(table, merger), protease, given, slots, scale_parameters(mechanism))
+        agent = find_agent(table, merger)
+        merger.payload_target = agent.labels.get("payload.target_protein") if agent else None
+        self.lookup = Lookup(merger, agent, protease, given, slots, scale_parameters(mechanism))
         self.dosing = Dosing(mechanism, self.lookup.agent, merger, slots)
         self.resolver = CellResolver(table, mechanism, self.lookup, text.folder)
 
@@ -312,7 +314,7 @@ class _Loading:
         return make_effective(self.table, resolved, name, folder, numbers.boundary, numbers.output)
 
     def _warnings(self, numbers: _Numbers, space: _Space) -> Iterator[str]:
-        yield from self.lookup.warnings
+        yield from dict.fromkeys((*self.merger.warnings, *self.lookup.warnings))
         yield from unused_choices(self.table, self.mechanism)
         yield from space.geometry.warnings
         yield from bath_warnings(self.table.bath, space.grid, numbers.boundary)

@@ -37,6 +37,8 @@ class Merger:
         self.reader = reader
         self.problems: Problems = reader.problems
         self._more_units = more_units
+        self.payload_target: str | None = None  # what the study's payload binds, once the agent is known
+        self.warnings: list[str] = []
 
     def merge(self, kind: str, table: str, name: str, tables: Mapping[str, Any]) -> Merged | None:
         """The entry `name`: from the library, `based_on` another, or new; None where it is nowhere to be found.
@@ -61,7 +63,9 @@ class Merger:
         if merged is not None:
             self._put_over(merged, kind, own, (table, name))
             if RESISTANCE in own:
-                apply_resistances(merged, kind, own[RESISTANCE], self.library, self.problems)
+                self.warnings += apply_resistances(
+                    merged, kind, own[RESISTANCE], self.library, self.problems, self.payload_target
+                )
         return merged if kind != "conjugate" or merged is None or self._is_whole(merged) else None
 
     def _is_whole(self, merged: Merged) -> bool:

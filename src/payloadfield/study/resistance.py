@@ -1,7 +1,8 @@
 """Named resistances: what a cell type or an agent of a study has instead, as factors of the library on its values.
 
 Factors on the payload reach one cell type through its `factors`, which multiply what the agent gives (lookup.py); the
-mechanism then reads those parameters cell by cell.
+mechanism then reads those parameters cell by cell. A resistance that says `target_protein` changes that protein, and
+leaves payloads that bind another one alone.
 """
 
 from __future__ import annotations
@@ -17,14 +18,26 @@ from payloadfield.study.merged import Merged
 from payloadfield.study.problems import Problems, did_you_mean
 
 KEY, KIND, FACTORS = "resistance", "resistance", "factors"
+TARGET = "target_protein"
 
 
-def apply_resistances(merged: Merged, kind: str, given: Any, library: Library, problems: Problems) -> None:
-    """Put the named resistances into the values of a cell type or an agent; problems noted for what cannot be."""
-    key = merged.key(KEY)
+def apply_resistances(
+    merged: Merged, kind: str, given: Any, library: Library, problems: Problems, payload_target: str | None = None
+) -> list[str]:
+    """Put the named resistances into the values of a cell type or an agent; problems noted for what cannot be.
+
+    payload_target: protein that the study's payload binds, if it is known.  Returns what is to be told: resistances
+    that change another protein, and so nothing.
+    """
+    key, without_effect = merged.key(KEY), []
+    bound = merged.labels.get(f"payload.{TARGET}") if kind == "conjugate" else payload_target
     for name in given if isinstance(given, list) else [given]:
         if not isinstance(name, str) or not library.has(name, KIND):
             problems.add(key, f"there is no resistance {name!r}; {did_you_mean(str(name), library.names(KIND))}")
+            continue
+        changed = library.find(name, KIND).labels.get(TARGET)
+        if None not in (changed, bound) and changed != bound:
+            without_effect.append(f"{key}: {name} changes {changed}, and the payload binds {bound}: it has no effect")
             continue
         for path, factor in library.find(name, KIND).values.items():
             target = _target(merged, kind, path)
@@ -32,6 +45,7 @@ def apply_resistances(merged: Merged, kind: str, given: Any, library: Library, p
                 problems.add(key, _misplaced(name, kind, path, merged))
             else:
                 merged.leaves[target] = _scaled(merged.leaves.get(target), factor, name, merged.key(target))
+    return without_effect
 
 
 def payload_factors(cell_types: Mapping[str, Any]) -> Iterator[str]:
