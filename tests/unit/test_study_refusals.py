@@ -99,7 +99,7 @@ def test_the_good_study_is_good(tmp_path: Path) -> None:
         ('["60 um", "60 um", "60 um"]', '["60 um", "60 um"]', "grid.size[2]: is missing"),
         ("[boundary]", "[solver]\nrtol = true\n[boundary]", "solver.rtol: got True; a pure number"),
         ("[boundary]", '[solver]\nbackend = "gpu"\n[boundary]',
-         "solver.backend: got 'gpu'; 'auto', 'numpy' or 'numba' is needed"),
+         "solver.backend: got 'gpu'; 'auto', 'numpy', 'numba' or 'cupy' is needed"),
         ("[boundary]", "boundary = 3\n[bondary]", "problems"),
         # grid and boundary
         ('voxel = "20 um"', 'voxel = "25 um"', "grid.size: z = 60 um is not a whole number of voxels"),
