@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEMO := demo/t-dxd-scaffold
 PYTEST_ARGS ?=
+# Processes that share the tests, file by file; JOBS=0 for one alone.
+JOBS ?= 2
 MINUTES ?= 60
 # What to install besides the package; nvrtc lets the tests compile the CUDA kernels for every architecture without a GPU.
 EXTRAS ?= test,dev
@@ -62,10 +64,10 @@ demo: $(STAMP)
 	for picture in $$pictures; do echo "Picture:       $(CURDIR)/$$picture"; done
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 validate: $(STAMP)
-	$(BIN)/python -m pytest -m validate $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m validate -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 # atheris is optional: where its wheel does not install, all the time goes to blind mutations.
 fuzz: $(STAMP)
