@@ -20,7 +20,6 @@ from payloadfield.geometry import (
     Union,
     VoxelGrid,
     Woodpile,
-    make,
     make_geometry,
     make_strands,
     read_gcode,
@@ -158,7 +157,7 @@ def test_a_grid_cut_into_slabs_gives_the_same(monkeypatch):
     rows = [(2, y, 6 + 3 * k, 28, y + k, 6 + 3 * k, 5 + k, 3.5) for k in range(4) for y in (6, 15, 22)]
     shape = Print("solid", strands(*rows, (5, 5, 5, 20, 20, 18, 4, 4)))
     whole = built(shape, (24, 30, 30))
-    monkeypatch.setattr(make, "SLAB_CORNERS", 31 * 31 * 2)
+    monkeypatch.setattr("payloadfield.geometry.grid.SLAB_CORNERS", 31 * 31 * 2)
     sliced = built(shape, (24, 30, 30))
     np.testing.assert_array_equal(whole.open_fraction, sliced.open_fraction)
     np.testing.assert_array_equal(whole.surface_distance, sliced.surface_distance)

@@ -130,7 +130,7 @@ def test_neighbours_agree_and_closed_voxels_have_no_open_face():
 def test_slabs_of_one_plane_give_the_same_geometry(monkeypatch):
     grid = VoxelGrid((12, 10, 14), 0.5, (True, False, True))
     whole = make_geometry(grid, [Waves()], [MEDIUM, SOLID])
-    monkeypatch.setattr("payloadfield.geometry.make.SLAB_CORNERS", 1)
+    monkeypatch.setattr("payloadfield.geometry.grid.SLAB_CORNERS", 1)
     sliced = make_geometry(grid, [Waves()], [MEDIUM, SOLID])
     for name in ("label", "open_fraction", "aperture_z", "aperture_y", "aperture_x", "wall_area", "surface_distance"):
         np.testing.assert_array_equal(getattr(whole, name), getattr(sliced, name), err_msg=name)

@@ -19,8 +19,8 @@ from payloadfield.geometry import (
     find_pockets,
     make_geometry,
 )
+from payloadfield.geometry.grid import slabs
 from payloadfield.geometry.image.resample import overlap_weights, snapped, voxels_beside
-from payloadfield.geometry.make import slabs
 
 BOTH = (MEDIUM, PCL)
 

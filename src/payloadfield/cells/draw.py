@@ -16,16 +16,21 @@ TRIALS = 32
 
 
 def draw_voxels(
-    rng: np.random.Generator, request: CellRequest, candidates: Candidates, n_cells: int, n_present: IntArray
+    rng: np.random.Generator,
+    request: CellRequest,
+    candidates: Candidates,
+    n_cells: int,
+    n_present: npt.NDArray[np.int32],
 ) -> IntArray:
-    """Voxels for so many cells, without repetition while empty ones remain; counts them in n_present.
+    """Voxels for so many cells, without repetition while empty ones remain.
 
     Each round draws voxels without replacement, with probabilities in proportion to their likelihood (Efraimidis &
     Spirakis 2006: the smallest E / w, E exponential), and the next one begins only when no voxel is left.
-    n_present: (n_voxels,) number of cells with their centre in each voxel of the grid
+    n_present: (n_voxels,) number of cells with their centre in each voxel of the grid before these
     Raises CellsError where there are more cells than places.
     """
-    n_places = int(np.maximum(candidates.capacity - n_present[candidates.voxel], 0).sum())
+    present = n_present[candidates.voxel]
+    n_places = int(np.maximum(candidates.capacity - present, 0).sum())
     if n_cells > 0 and len(candidates.voxel) == 0:
         raise CellsError(
             f"{request.name}: this geometry has no '{request.chosen_place}' for cells; add a scaffold or "
@@ -36,21 +41,26 @@ def draw_voxels(
     chosen: list[IntArray] = []
     level, missing = 0, n_cells
     while missing > 0:
-        present = n_present[candidates.voxel]
-        free = np.flatnonzero((present <= level) & (present < candidates.capacity))
-        picked = candidates.voxel[free[_without_replacement(rng, candidates.likelihood[free], missing)]]
-        n_present[picked] += 1
-        chosen.append(picked)
+        is_free = (present <= level) & (present < candidates.capacity)
+        picked = _nth_true(is_free, _without_replacement(rng, candidates.likelihood[is_free], missing))
+        present[picked] += 1
+        chosen.append(candidates.voxel[picked])
         missing -= len(picked)
         level += 1
     return np.concatenate(chosen) if chosen else np.zeros(0, np.int64)
 
 
 def _without_replacement(rng: np.random.Generator, likelihood: FloatArray, n: int) -> IntArray:
-    keys = rng.standard_exponential(len(likelihood)) / likelihood
+    keys = rng.standard_exponential(len(likelihood))
+    keys /= likelihood
     if n >= len(keys):
         return np.arange(len(keys))
     return np.sort(np.argpartition(keys, n)[:n])
+
+
+def _nth_true(values: npt.NDArray[np.bool_], n: IntArray) -> IntArray:
+    """Places of the true values with these numbers, counted from 0 in their order."""
+    return n if values.all() else np.flatnonzero(values)[n]
 
 
 def _too_many(request: CellRequest, n_cells: int, n_places: int) -> str:

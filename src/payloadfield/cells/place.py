@@ -40,7 +40,7 @@ def place_cells(requests: Sequence[CellRequest], geometry: Geometry, pockets: Po
     Raises CellsError where there are more cells than places, a listed cell or one of a spheroid lies in the solid or
     outside the grid, or a minimum distance cannot be kept.
     """
-    ground = _Ground(geometry, pockets, surface_area(geometry), np.zeros(geometry.grid.n_voxels, np.int64), seed)
+    ground = _Ground(geometry, pockets, surface_area(geometry), np.zeros(geometry.grid.n_voxels, np.int32), seed)
     crowd = Crowd(geometry.grid.period)
     placed = []
     for number, request in enumerate(requests):
@@ -58,7 +58,7 @@ class _Ground:
     geometry: Geometry
     pockets: Pockets
     surface: FloatArray
-    n_present: IntArray
+    n_present: npt.NDArray[np.int32]
     seed: int
 
 
@@ -84,7 +84,7 @@ def _place(number: int, request: CellRequest, ground: _Ground, crowd: Crowd) -> 
         voxel, position = _spread(number, request, ground, candidates, n_cells, crowd, spacing)
     else:
         voxel_stream = random_stream(ground.seed, number, "voxel")
-        voxel = draw_voxels(voxel_stream, request, candidates, n_cells, ground.n_present.copy())
+        voxel = draw_voxels(voxel_stream, request, candidates, n_cells, ground.n_present)
         position = draw_positions(random_stream(ground.seed, number, "position"), ground.geometry, voxel)
     types = random_stream(ground.seed, number, "pattern")
     return _of_kinds(request, voxel, position, draw_types(types, request, position, ground.geometry.grid.period))

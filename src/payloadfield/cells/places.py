@@ -26,7 +26,7 @@ class Candidates:
 
     voxel: IntArray
     likelihood: FloatArray
-    capacity: IntArray
+    capacity: npt.NDArray[np.int32]
     volume: float
     area: float = 0.0
 
@@ -45,11 +45,12 @@ def find_candidates(request: CellRequest, geometry: Geometry, pockets: Pockets, 
         fits &= _is_material(request, geometry)
     if request.chosen_place in ("surface", "medium") and pockets.touches_bath.any():
         fits &= np.append(pockets.touches_bath, False)[pockets.label]
-    volume = float(geometry.open_fraction[fits].sum()) * geometry.grid.voxel_volume
+    share = geometry.open_fraction[fits]
+    volume = float(share.sum()) * geometry.grid.voxel_volume
     is_surface = request.chosen_place == "surface"
     if is_surface:
         fits &= surface > 0
-    share = (surface if is_surface else geometry.open_fraction)[fits]
+        share = surface[fits]
     room = share / request.area_of_cell if is_surface else share * (geometry.grid.voxel_volume / request.mean_volume)
     area = float(share.sum()) if is_surface else 0.0
     voxel, capacity = np.flatnonzero(fits), _whole(room)
@@ -99,5 +100,7 @@ def _is_place(request: CellRequest, geometry: Geometry) -> npt.NDArray[np.bool_]
     return geometry.is_open & chosen[geometry.open_label]
 
 
-def _whole(room: FloatArray) -> IntArray:
-    return np.maximum(1, np.floor(room)).astype(np.int64)
+def _whole(room: FloatArray) -> npt.NDArray[np.int32]:
+    """At least one, and whole: (n,); overwrites what it is given."""
+    np.floor(room, out=room)
+    return np.clip(room, 1, np.iinfo(np.int32).max, out=room).astype(np.int32)

@@ -13,7 +13,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from payloadfield.geometry.grid import FloatArray, Points
+from payloadfield.geometry.grid import FloatArray, Points, nowhere
 from payloadfield.geometry.scene import Scene
 
 IntArray = npt.NDArray[np.int64]
@@ -35,10 +35,10 @@ def place_bath_walls(
     open_fraction, bath_area: (nz, ny, nx)
     """
     grid = scene.grid
+    if not bath_area.any():
+        return nowhere(grid)
     distance = np.zeros(grid.shape)
     walled = bath_area > 0
-    if not walled.any():
-        return distance
     near = np.flatnonzero(_with_neighbours(walled, grid.periodic) & (open_fraction > 0))
     true, taken = np.full(grid.shape, np.inf), np.full(grid.shape, np.inf)
     true.reshape(-1)[near], taken.reshape(-1)[near] = _distances(scene, near)

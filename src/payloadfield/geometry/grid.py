@@ -1,7 +1,7 @@
 """The voxel grid: a box of equal cubes, periodic or not along each axis."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,8 @@ SIDES = ("z_low", "z_high", "y_low", "y_high", "x_low", "x_high")
 SIZE_TOLERANCE = 1e-9
 # Flat voxel indices and array offsets stay far below 2^63, and a typing error of a unit is found early.
 MAX_VOXELS = 2**33
+# Corners per slab: bounds the temporary arrays to about 100 MB.
+SLAB_CORNERS = 2**20
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,19 @@ class VoxelGrid:
     def corners(self, axis: int) -> FloatArray:
         """Coordinates of the voxel corners along an axis (0 z, 1 y, 2 x), one more than voxels [um]."""
         return np.arange(self.shape[axis] + 1) * self.spacing
+
+
+def slabs(grid: VoxelGrid) -> Iterator[tuple[int, int]]:
+    """Ranges of z that together cover the grid, each with a bounded number of corners."""
+    nz, ny, nx = grid.shape
+    step = max(1, SLAB_CORNERS // ((ny + 1) * (nx + 1)))
+    for z0 in range(0, nz, step):
+        yield z0, min(nz, z0 + step)
+
+
+def nowhere(grid: VoxelGrid) -> FloatArray:
+    """Zero in every voxel, without the memory of an array: not to be written to."""
+    return np.broadcast_to(np.float64(0), grid.shape)
 
 
 def make_grid(size: Sequence[float], voxel: float, periodic: Sequence[bool] = (False, False, False)) -> VoxelGrid:

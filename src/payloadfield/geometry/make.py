@@ -10,7 +10,7 @@ from payloadfield.errors import GeometryError
 from payloadfield.geometry.bath import place_bath_walls
 from payloadfield.geometry.distance import staircase_distance
 from payloadfield.geometry.geometry import Geometry
-from payloadfield.geometry.grid import FloatArray, VoxelGrid
+from payloadfield.geometry.grid import FloatArray, VoxelGrid, slabs
 from payloadfield.geometry.image.voxels import VoxelImage
 from payloadfield.geometry.label_array import LabelArray
 from payloadfield.geometry.material import Material
@@ -20,8 +20,6 @@ from payloadfield.geometry.shape import Shape
 from payloadfield.geometry.shares import ACROSS_X, ACROSS_Y, ACROSS_Z, VOXELS, around
 from payloadfield.geometry.wall import divide_walls
 
-# Corners per slab: bounds the temporary arrays to about 100 MB.
-SLAB_CORNERS = 2**20
 # A wall within a voxel that is at least this share of it counts as lost; fewer voxels than a share of those cut are not
 # told of.
 THIN_WALL, TOLD_SHARE = 0.1, 1e-2
@@ -107,14 +105,6 @@ def _draft(scene: Scene) -> Draft:
     for z0, z1 in slabs(scene.grid):
         _fill(draft, Slab(scene, z0, z1))
     return draft
-
-
-def slabs(grid: VoxelGrid) -> Iterator[tuple[int, int]]:
-    """Ranges of z that together cover the grid, each with a bounded number of corners."""
-    nz, ny, nx = grid.shape
-    step = max(1, SLAB_CORNERS // ((ny + 1) * (nx + 1)))
-    for z0 in range(0, nz, step):
-        yield z0, min(nz, z0 + step)
 
 
 def _fill(draft: Draft, slab: Slab) -> None:

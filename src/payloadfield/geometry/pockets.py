@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from payloadfield.errors import GeometryError
 from payloadfield.geometry.geometry import Geometry
-from payloadfield.geometry.grid import AXES, SIDES, FloatArray
+from payloadfield.geometry.grid import AXES, SIDES, FloatArray, slabs
 
 IntArray = npt.NDArray[np.int64]
 
@@ -48,7 +48,10 @@ def find_pockets(geometry: Geometry, bath_sides: Iterable[str] = ()) -> Pockets:
     if n_runs == 0:
         raise GeometryError("geometry: no open voxel, so no pocket")
     pocket_of_run = _join(geometry, runs, n_runs)
-    return _describe(geometry, np.where(open_voxels, pocket_of_run[runs], -1), sides)
+    label = runs  # run by run, in place: a large grid has no room for both
+    for z0, z1 in slabs(geometry.grid):
+        label[z0:z1] = np.where(open_voxels[z0:z1], pocket_of_run[runs[z0:z1]], -1)
+    return _describe(geometry, label, sides)
 
 
 def _check_sides(sides: frozenset[str], geometry: Geometry) -> None:
@@ -103,17 +106,23 @@ def _distinct(
 
 
 def _describe(geometry: Geometry, label: npt.NDArray[np.int32], sides: frozenset[str]) -> Pockets:
-    flat = label.reshape(-1)
-    voxels = np.flatnonzero(flat >= 0)
-    weights = geometry.open_fraction.reshape(-1)[voxels]
-    volume = np.bincount(flat[voxels], weights) * geometry.grid.voxel_volume
-    n_voxels = np.bincount(flat[voxels])
-    first = np.full(len(volume), flat.size)
-    np.minimum.at(first, flat[voxels], voxels)
+    flat, n_pockets = label.reshape(-1), int(label.max()) + 1
+    volume, n_voxels, first = np.zeros(n_pockets), np.zeros(n_pockets, np.int64), np.zeros(n_pockets, np.int64)
+    shares, plane = geometry.open_fraction.reshape(-1), label[0].size
+    # Backwards, so that the first voxel of a pocket is the one noted last.
+    for z0, z1 in reversed(list(slabs(geometry.grid))):
+        voxels = np.flatnonzero(flat[z0 * plane : z1 * plane] >= 0) + z0 * plane
+        pocket = flat[voxels]
+        volume += np.bincount(pocket, shares[voxels], n_pockets)
+        n_voxels += np.bincount(pocket, minlength=n_pockets)
+        first[pocket[::-1]] = voxels[::-1]
+    volume *= geometry.grid.voxel_volume
     order = np.lexsort((first, -volume))
     rank = np.empty(len(order), np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32)
-    flat[voxels] = rank[flat[voxels]]
+    for z0, z1 in slabs(geometry.grid):
+        part = label[z0:z1]
+        part[part >= 0] = rank[part[part >= 0]]
     return Pockets(label, volume[order], n_voxels[order], _touches_bath(geometry, label, len(order), sides))
 
 

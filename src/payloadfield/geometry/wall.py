@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from payloadfield.geometry.geometry import Geometry
-from payloadfield.geometry.grid import FloatArray
+from payloadfield.geometry.grid import FloatArray, VoxelGrid, nowhere, slabs
 from payloadfield.geometry.scene import Scene
 
 Apertures = tuple[FloatArray, FloatArray, FloatArray]
@@ -38,17 +38,27 @@ def divide_walls(
     along the voxels) each axis counts both of its faces, so that walls on opposite sides add up instead of cancelling.
     label, open_fraction: (nz, ny, nx); bath_share: share of a cut voxel's wall that faces bath, None if all alike
     """
-    total = _wall_area(scene.grid.spacing, open_fraction, apertures)
+    total = _wall_area(scene.grid, open_fraction, apertures)
     if "bath" not in scene.kinds:
-        return total, np.zeros(total.shape)
+        return total, nowhere(scene.grid)
     if bath_share is None:
-        return np.zeros(total.shape), total
+        return nowhere(scene.grid), total
     whole = (open_fraction == 1) & (total > 0)
     bath_share[whole] = _bath_share_of_faces(scene, label, apertures)[whole]
     return total * (1 - bath_share), total * bath_share
 
 
-def _wall_area(h: float, open_fraction: FloatArray, apertures: Apertures) -> FloatArray:
+def _wall_area(grid: VoxelGrid, open_fraction: FloatArray, apertures: Apertures) -> FloatArray:
+    az, ay, ax = apertures
+    area = np.empty(open_fraction.shape)
+    for z0, z1 in slabs(grid):
+        planes = slice(z0, z1)
+        area[planes] = _area_of_slab(open_fraction[planes], (az[z0 : z1 + 1], ay[planes], ax[planes]))
+    area *= grid.spacing**2
+    return area
+
+
+def _area_of_slab(open_fraction: FloatArray, apertures: Apertures) -> FloatArray:
     squares = np.zeros(open_fraction.shape)
     whole = open_fraction == 1
     for axis, aperture in enumerate(apertures):
@@ -57,7 +67,6 @@ def _wall_area(h: float, open_fraction: FloatArray, apertures: Apertures) -> Flo
         across *= across
         squares += across
     np.sqrt(squares, out=squares)
-    squares *= h * h
     squares[open_fraction == 0] = 0
     return squares
 

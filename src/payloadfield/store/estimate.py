@@ -10,7 +10,7 @@ from payloadfield.errors import ResourceError
 from payloadfield.store.capture import ALWAYS_KEPT
 from payloadfield.store.effort import Effort
 from payloadfield.store.files import format_bytes
-from payloadfield.study.resolve_geometry import GEOMETRY_BYTES
+from payloadfield.study.resolve_geometry import geometry_memory
 
 if TYPE_CHECKING:
     from payloadfield.study import Study
@@ -47,7 +47,7 @@ def estimate_run(study: Study) -> Estimate:
     n_steps = expected_effort(study).steps(study.duration)
     return Estimate(
         memory=_BASE_MEMORY
-        + GEOMETRY_BYTES * study.geometry.label.size
+        + geometry_memory(study.geometry.label.size)
         + _MEMORY_PER_VALUE * n_values
         + _MEMORY_PER_STATE * n_states,
         disk=len(study.output.times) * per_output + checkpoints,

@@ -16,6 +16,7 @@ from payloadfield.geometry import (
     VoxelGrid,
     make_grid,
 )
+from payloadfield.geometry.grid import SLAB_CORNERS
 from payloadfield.mechanism import Field, Mechanism
 from payloadfield.study.lookup import Lookup
 from payloadfield.study.merge import Merger
@@ -27,9 +28,10 @@ from payloadfield.study.study import Bath, FloatArray
 
 MEDIUM = "medium"
 
-#: Bytes for each voxel of the grid while its geometry is made and cells find their places in it. Measured as the
-#: highest allocation while the T-DXd study loads: 189 on 64^3 voxels, 197 with a scaffold of gel; a tenth is added.
-GEOMETRY_BYTES = 220
+#: Bytes for each voxel of the grid while its geometry is made and cells find their places in it, and those more for
+#: each voxel of the slab that is worked on. Measured as the highest allocation while studies load on 64^3 to 160^3
+#: voxels: 177 for the T-DXd study with a scaffold of gel at 64^3, 107 for cells all over free medium at 160^3.
+GEOMETRY_BYTES, SLAB_BYTES = 110, 80
 
 # Which key of a material's table a field reads where the table does not name the field itself.
 _FIELD_CLASS = {"conjugate": "adc", "antibody": "antibody", "payload": "payload"}
@@ -64,11 +66,16 @@ def resolve_grid(table: StudyTable, boundary: Mapping[str, str]) -> VoxelGrid:
     return grid
 
 
+def geometry_memory(n_voxels: int) -> int:
+    """Memory that a geometry of so many voxels takes while it is made [bytes]."""
+    return GEOMETRY_BYTES * n_voxels + SLAB_BYTES * min(n_voxels, SLAB_CORNERS)
+
+
 def _refuse_too_many_voxels(grid: VoxelGrid) -> None:
     """Raise ResourceError where the tables of the geometry alone would not fit, before any of them is made."""
     import psutil
 
-    need, free = grid.n_voxels * GEOMETRY_BYTES, psutil.virtual_memory().available
+    need, free = geometry_memory(grid.n_voxels), psutil.virtual_memory().available
     if need > free:
         coarser = grid.spacing * (need / free) ** (1 / 3)
         raise ResourceError(
