@@ -45,8 +45,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_rates(
 //   n_cell       scalar                                  [1]
 //   n_open       scalar                                  [1] open voxels
 //   n_entry      scalar                                  [1]
-//   base_fields  (n_designs, N_FIELDS, n_open)           [nM] moves (n_designs, N_EXCHANGED, n_entry)
-//   base_states  (n_designs, N_STATES, n_cell)           [molecules]
+//   base_fields  (n_designs, N_FIELDS, n_open)           [nM] at max(u, 0), moves (n_designs, N_EXCHANGED, n_entry)
+//   base_states  (n_designs, N_STATES, n_cell)           [molecules] at max(u, 0)
 //   p            (n_designs, N_PARAMETERS)               [of the mechanism file]
 //   cp           (n_designs, N_CELL_PARAMETERS, n_cell)  [of the mechanism file]
 //   start        (n_cell+1)                              [1] first entry of each cell
@@ -82,8 +82,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_factor(
 //   n_cell       scalar                                  [1]
 //   n_open       scalar                                  [1] open voxels
 //   n_entry      scalar                                  [1]
-//   base_fields  (n_designs, N_FIELDS, n_open)           [nM] moves (n_designs, N_EXCHANGED, n_entry)
-//   base_states  (n_designs, N_STATES, n_cell)           [molecules]
+//   base_fields  (n_designs, N_FIELDS, n_open)           [nM] at max(u, 0), moves (n_designs, N_EXCHANGED, n_entry)
+//   base_states  (n_designs, N_STATES, n_cell)           [molecules] at max(u, 0)
 //   p            (n_designs, N_PARAMETERS)               [of the mechanism file]
 //   cp           (n_designs, N_CELL_PARAMETERS, n_cell)  [of the mechanism file]
 //   start        (n_cell+1)                              [1] first entry of each cell
@@ -121,8 +121,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_respond(
 //   n_cell       scalar                                  [1]
 //   n_open       scalar                                  [1] open voxels
 //   n_entry      scalar                                  [1]
-//   base_fields  (n_designs, N_FIELDS, n_open)           [nM] moves (n_designs, N_EXCHANGED, n_entry)
-//   base_states  (n_designs, N_STATES, n_cell)           [molecules]
+//   base_fields  (n_designs, N_FIELDS, n_open)           [nM] at max(u, 0), moves (n_designs, N_EXCHANGED, n_entry)
+//   base_states  (n_designs, N_STATES, n_cell)           [molecules] at max(u, 0)
 //   p            (n_designs, N_PARAMETERS)               [of the mechanism file]
 //   cp           (n_designs, N_CELL_PARAMETERS, n_cell)  [of the mechanism file]
 //   start        (n_cell+1)                              [1] first entry of each cell

@@ -77,6 +77,23 @@ extern "C" __global__ void __launch_bounds__(BLOCK) begin_step(
     for (int k = threadIdx.x; k < n_history; k += BLOCK) history[k] = real(c[k] / size);
 }
 
+// out = out in an attempt, 0 where it is idle
+//
+// What is carried from step to step must not be moved by attempts beyond the target: a step of zero length does not.
+// over: n by n_designs
+// twin: none
+//   n        scalar          [1]
+//   n_clock  scalar          [1]
+//   clock    (n_clock)       [s]
+//   out      (n_designs, n)  [any] in place
+extern "C" __global__ void __launch_bounds__(BLOCK) hold(
+    const long long n, const int n_clock, const double* __restrict__ clock, double* __restrict__ out
+) {
+    const long long i = item();
+    if (i >= n) return;
+    if (n_clock > 0 && clock[ACTIVE] == 0.0) out[row_of(n, i)] = 0.0;
+}
+
 // floor_r = 0.1 size_r;   size_r as given, else max(seen, |bath|, growth largest), growth = max(1, first step / dt)
 //
 // Sizes below which errors count less; rows are the quantities of every design in turn.

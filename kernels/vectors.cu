@@ -22,22 +22,6 @@ extern "C" __global__ void __launch_bounds__(BLOCK) combine(
     out[i] = total;
 }
 
-// out_i = max(u_i, 0)
-//
-// The point at which Jacobians are taken; of all designs at once.
-// over: n
-// twin: ReferenceBackend.clamp
-//   n       scalar  [1] length of the vectors
-//   values  (n)     [nM or molecules]
-//   out     (n)     [as values]
-extern "C" __global__ void __launch_bounds__(BLOCK) clamp(
-    const long long n, const real* __restrict__ values, real* __restrict__ out
-) {
-    const long long i = item();
-    if (i >= n) return;
-    out[i] = larger(values[i], real(0));
-}
-
 // out_i = 0
 //
 // Where a sum begins.

@@ -40,7 +40,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) voxel_rates(
 // over: n by n_designs
 // twin: voxel_jacobian
 //   n            scalar                         [1] open voxels
-//   base_fields  (n_designs, N_FIELDS, n)       [nM]
+//   base_fields  (n_designs, N_FIELDS, n)       [nM] at max(u, 0)
 //   p            (n_designs, N_PARAMETERS)      [of the mechanism file]
 //   capacity     (n_capacity, n)                [um^3]
 //   cap_index    (N_FIELDS)                     [1] row of each field in capacity
@@ -64,7 +64,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) voxel_jacobian(
 // twin: voxel_losses
 //   n            scalar                                 [1] open voxels
 //   fields       (n_designs, N_FIELDS, n)               [nM]
-//   base_fields  (n_designs, N_FIELDS, n)               [nM]
+//   base_fields  (n_designs, N_FIELDS, n)               [nM] at max(u, 0)
 //   increments   (n_designs, N_FIELDS, n)               [nM]
 //   p            (n_designs, N_PARAMETERS)              [of the mechanism file]
 //   capacity     (n_capacity, n)                        [um^3]
@@ -116,7 +116,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) bath_rates(
 // twin: bath_jacobian
 //   n           scalar                     [1] 1
 //   n_small     scalar                     [1] small quantities of a design
-//   small_base  (n_designs, n_small)       [nM]
+//   small_base  (n_designs, n_small)       [nM] at max(u, 0)
 //   p           (n_designs, N_PARAMETERS)  [of the mechanism file]
 //   volume      (n_designs, 1)             [um^3]
 //   cap_index   (N_FIELDS)                 [1] zeros
@@ -140,7 +140,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) bath_jacobian(
 //   n                scalar                       [1] 1
 //   n_small          scalar                       [1] small quantities of a design
 //   small_value      (n_designs, n_small)         [nM]
-//   small_base       (n_designs, n_small)         [nM]
+//   small_base       (n_designs, n_small)         [nM] at max(u, 0)
 //   small_increment  (n_designs, n_small)         [nM]
 //   p                (n_designs, N_PARAMETERS)    [of the mechanism file]
 //   volume           (n_designs, 1)               [um^3]

@@ -148,6 +148,28 @@ def check_losses(case, scope, sizes, given, known):
     close(out[:, None], (twin + more)[:, None], case.build)
 
 
+def test_jacobians_are_taken_where_nothing_is_negative(case):
+    """An overshoot below zero must not turn a diagonal: the kernels clamp what the host's stepper stores clamped."""
+    point, pairs = case.point, len(case.twin.VOXEL_PAIRS)
+    below = case.cells[0] - 0.5 * np.median(case.cells[0])
+    assert below.min() < 0 < below.max()
+    states = case.cells[1] - 0.5 * np.median(case.cells[1])
+    geometry = as_arrays(case.build, *case_geometry(point, point.fields.shape[1]))
+    out, twin = case.empty(pairs, point.fields.shape[1])
+    case.host.launch("voxel_jacobian", case.sizes[1], below, *geometry, out)
+    known = [a.astype(float) if a.dtype.kind == "f" else a for a in (np.maximum(below, 0), *geometry)]
+    case.twin.voxel_jacobian(*known, twin)
+    close(out, twin, case.build)
+    lu, lu_twin = case.empty(case.twin.N_LU, point.n_cell)
+    schur, schur_twin = case.empty(len(case.twin.SCHUR_PAIRS), case.sizes[2])
+    sg = np.array([point.sg], lu.dtype)
+    case.host.launch("cell_factor", *case.sizes, below, states, *case.cells[2:], sg, lu, schur)
+    clamped = np.maximum(below, 0).astype(float), np.maximum(states, 0).astype(float)
+    case.twin.cell_factor(*clamped, *case.rounded()[2:], float(sg[0]), lu_twin, schur_twin)
+    close(lu, lu_twin, case.build)
+    close(schur, schur_twin, case.build)
+
+
 def case_geometry(point, n):
     return point.p, point.capacity[:, :n], point.cap_index
 

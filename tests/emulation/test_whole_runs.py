@@ -16,6 +16,7 @@ from payloadfield.backends.reference import ReferenceBackend
 from payloadfield.errors import SolverError
 from payloadfield.solver import BatchSimulation, Simulation, rosenbrock
 from payloadfield.solver.device import engine
+from payloadfield.solver.device import simulation as device_simulation
 from payloadfield.solver.device.simulation import DeviceBatch, simulate_on_device
 
 DURATION = 30.0
@@ -105,6 +106,29 @@ def test_a_run_of_the_program_is_that_of_the_reference(case, precision, fixed):
                 assert line.in_fields == pytest.approx(expected.ledger[moiety].in_fields, rel=1e-9)
 
 
+def test_long_steps_of_a_loop_of_fields_are_those_of_the_reference(fixed):
+    """Where solves do not converge by themselves: what an earlier attempt left must not be taken for an increment."""
+    study = make_case("loop_of_fields", duration=3600.0, outputs=[])
+    sim = simulate_on_device(study, make_machine)
+    records = sim.run()
+    expected, twins = fixed(study)
+    assert max(record.dt for record in records) > 100.0 and len(records) == len(twins)
+    compare(sim, expected, TOLERANCE["float64"])
+
+
+@pytest.mark.validate
+@pytest.mark.parametrize("case", CASES)
+def test_a_run_over_hours_is_that_of_the_reference(case, fixed, monkeypatch):
+    """Steps of minutes, where solves and corrections end far from convergence, without the fallback for such."""
+    monkeypatch.setattr(engine, "RESIDUAL_LIMIT", np.inf)
+    sim = simulate_on_device(make_case(case, duration=7200.0, outputs=[]), make_machine)
+    records = sim.run()
+    expected, twins = fixed(sim.study)
+    assert max(record.dt for record in records) > 100.0 and len(records) == len(twins)
+    compare(sim, expected, 1e-11)
+    assert largest_defect(records) < tolerances.BALANCE
+
+
 def test_a_single_precision_state_says_what_its_balance_is():
     """Not balanced to rounding in double precision: the figure is reported, not hidden."""
     records = simulate_on_device(make_case("closed_pocket", "float32"), make_machine).run()
@@ -131,8 +155,22 @@ def test_a_run_of_the_program_does_not_hang_on_the_order_of_threads():
     assert len(simulate_on_device(study, make_twice).run(until=2.5)) > 1
 
 
-def test_a_run_of_the_program_continues_to_the_bit():
-    study = make_case("gel_under_a_finite_bath", "mixed")
+@pytest.mark.parametrize("case", ["closed_pocket", "loop_of_fields"])
+def test_how_often_the_host_looks_changes_no_bit(case, monkeypatch):
+    """It hangs on wall time: attempts beyond a target are idle, and must leave nothing behind."""
+    study, found = make_case(case, "mixed"), []
+    for attempts in (1, 7):
+        monkeypatch.setattr(device_simulation, "_attempts", lambda first, target, seconds, n=attempts: n)
+        found.append(simulate_on_device(study, make_machine))
+        found[-1].run()
+    assert found[0].n_steps == found[1].n_steps
+    for quantity in QUANTITIES:
+        np.testing.assert_array_equal(*(getattr(sim.state, quantity) for sim in found))
+
+
+@pytest.mark.parametrize("case", ["gel_under_a_finite_bath", "loop_of_fields"])
+def test_a_run_of_the_program_continues_to_the_bit(case):
+    study = make_case(case, "mixed")
     whole, first = (simulate_on_device(study, make_machine) for _ in range(2))
     first.run(until=0.5 * DURATION)
     kept = first.checkpoint()
@@ -226,6 +264,9 @@ def test_more_iterations_are_taken_and_told_of_where_solves_leave_too_much(monke
     per_solve = {r.iterations // (4 * sim.plan.n_fields) for r in records}
     assert {engine.ITERATIONS, 2 * engine.ITERATIONS} <= per_solve
     assert all(r.worst_residual <= 0.5 for r in records)
+    monkeypatch.setattr(device_simulation, "_attempts", lambda first, target, seconds: 1)
+    again = simulate_on_device(make_case("closed_pocket"), make_machine)
+    assert [r.iterations for r in again.run()] == [r.iterations for r in records]
 
 
 def test_a_rate_that_is_no_number_stops_the_run_and_says_where():

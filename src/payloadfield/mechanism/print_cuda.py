@@ -41,6 +41,7 @@ _FORMATS = {
     "if_less": "({0} < {1} ? {2} : {3})",
 }
 _NUMBER = "real({})"
+_CLAMPED = ("base_fields", "base_states")
 _INTEGERS = ("start", "voxel", "cap_index")
 _SCALARS = {"sg": "const real sg", "sign": "const real sign", "f": "const int f"}
 
@@ -162,6 +163,8 @@ class _Body:
     def _loads(self, level: int, blocks: list[Block], indent: int) -> None:
         for name, access in inputs_at(self.kernel, level, blocks):
             text = self._element(access)
+            if access.array in _CLAMPED:  # where Jacobians are taken; not stored on a GPU
+                text = f"larger({text}, real(0))"
             if text != self.names.of(name):
                 self.lines.put(f"const real {self.names.of(name)} = {text};", indent)
 

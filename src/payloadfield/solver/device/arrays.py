@@ -132,9 +132,9 @@ class DeviceArrays:
 
     def _allocate_unknowns(self) -> None:
         d, f, n, s, c = self.n_designs, self.n_fields, self.n, self.n_states, self.n_cells
-        self.fields, self.value, self.base = (self._reals(k, d, f, n) for k in ("state", "stage value", "base"))
-        self.states, self.state_value, self.state_base = (self._reals("cells", d, s, c) for _ in range(3))
-        self.small, self.small_value, self.small_base = (self._reals("small", d, self.n_small) for _ in range(3))
+        self.fields, self.value = (self._reals(k, d, f, n) for k in ("state", "stage value"))
+        self.states, self.state_value = (self._reals("cells", d, s, c) for _ in range(2))
+        self.small, self.small_value = (self._reals("small", d, self.n_small) for _ in range(2))
         self.terms = self._reals("increments", N_STAGES, d, f, n)
         self.state_terms = self._reals("cells", N_STAGES, d, s, c)
         self.small_terms = self._reals("small", N_STAGES, d, self.n_small)

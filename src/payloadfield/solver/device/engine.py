@@ -146,6 +146,8 @@ class DeviceEngine:
     ) -> list[Line]:  # fmt: skip
         """Up to so many attempts towards a target [s]; what they came to. The controller is brought up to date."""
         attempts = min(attempts, N_LINES)
+        if self.iterations > ITERATIONS:  # the change back comes after so many steps, however often the host looks
+            attempts = min(attempts, max(QUIET_STEPS - self._since, 1))
         clock = dict.fromkeys(CLOCK, 0.0) | {
             "time": time, "proposal": controller.proposal, "accepted_dt": controller.accepted_dt,
             "accepted_error": controller.accepted_error, "just_rejected": float(controller.just_rejected),
@@ -169,10 +171,14 @@ class DeviceEngine:
         """With as many iterations as there may be, what is left is left."""
         return RESIDUAL_LIMIT if self.iterations < MOST_ITERATIONS else float("inf")
 
-    def go_on_with(self, iterations: int) -> None:
-        """Take so many iterations from here on, as a run did that is continued."""
-        self.iterations, self._since = iterations, 0
-        self._program = self.program(iterations)
+    def effort(self) -> NDArray[np.int64]:
+        """Iterations of every solve, and steps since they were changed."""
+        return np.array([self.iterations, self._since])
+
+    def go_on_with(self, effort: NDArray[np.int64]) -> None:
+        """Take as many iterations from here on as a run did that is continued; effort: what `effort` gave."""
+        self.iterations, self._since = (int(value) for value in effort)
+        self._program = self.program(self.iterations)
 
     def _read_log(self, n: int) -> list[Line]:
         table = self.machine.read(self.arrays.log)[:n] if n else np.zeros((0, self.arrays.n_columns))

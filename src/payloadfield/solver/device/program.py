@@ -65,7 +65,7 @@ class StepProgram:
         return (*sizes, fields, states, a.parameters, a.cell_parameters, a.entry_start, a.entry_voxel, a.entry_weight)
 
     def _base_cells(self) -> tuple[Any, ...]:
-        return self._cells(self.a.base, self.a.state_base)
+        return self._cells(self.a.fields, self.a.states)
 
     def _gather(self, entries: Any, row: int, out: Any, field: int) -> None:
         """Add a row of entries to the voxels, in a row of out (D, rows, n)."""
@@ -86,14 +86,12 @@ class StepProgram:
 
     def _linearise(self) -> None:
         a = self.a
-        for values, base in ((a.fields, a.base), (a.states, a.state_base), (a.small, a.small_base)):
-            self.do("clamp", values.size, values.reshape(-1), base.reshape(-1))
         if self._voxel_row:
-            self.do("voxel_jacobian", a.n, a.base, a.parameters, a.capacity, a.capacity_index, a.jacobian)
+            self.do("voxel_jacobian", a.n, a.fields, a.parameters, a.capacity, a.capacity_index, a.jacobian)
         if a.n_cells:
             self.do("cell_factor", *self._base_cells(), a.sg, a.lu, a.entry_schur)
         if a.is_finite and len(a.code.BATH_PAIRS):
-            bath = a.small_base, a.parameters, a.volume, a.no_index, a.bath_jacobian
+            bath = a.small, a.parameters, a.volume, a.no_index, a.bath_jacobian
             self.do("bath_jacobian", 1, a.n_small, *bath)
         for field in range(a.n_fields):
             self._set_operator(field)
@@ -173,12 +171,15 @@ class StepProgram:
             given = a.volume, a.bath_rates, a.inflow, history, a.small_terms, a.bath_rhs, a.all_inner
             self.do("bath_right_side", a.n_fields, a.n_small, stage, *given)
 
-    def _load_rhs(self, stage: int, field: int) -> None:
-        """Right-hand side of a field: its own, what other fields' increments do to it, and what the cells answer."""
+    def _load_rhs(self, stage: int, field: int, without: tuple[int, ...] = ()) -> None:
+        """Right-hand side of a field: its own, what other fields' increments do to it, and what the cells answer.
+
+        without: fields of the same loop that are still to be solved; their rows hold those of an earlier attempt.
+        """
         a = self.a
         self.do("take_row", a.n, a.n_fields, field, a.rhs, a.r)
         for (f, g), row in self._voxel_row.items():
-            if f == field and g != field:
+            if f == field and g not in (field, *without):
                 rows = a.jacobian.shape[1], row, a.n_fields, g
                 self.do("add_product", a.n, *rows, a.jacobian, a.terms[stage], a.r)
         if field in self._exchanged:
@@ -190,7 +191,7 @@ class StepProgram:
         """Solve a group of fields for their increments, and shift their pockets so that the books close."""
         a = self.a
         for k, field in enumerate(group):
-            self._load_rhs(stage, field)
+            self._load_rhs(stage, field, without=group[k:])
             first, last = a.first[field, stage], a.last[field, stage]
             self._solver.square(first)
             self._solver.solve(field, first, last, self.iterations)
@@ -278,11 +279,11 @@ class StepProgram:
         if a.n_accumulators:
             blocks = a.blocks(a.n)
             partial = a.partial(a.n_designs, a.n_accumulators, blocks)
-            given = a.value, a.base, a.terms[stage], a.parameters, a.capacity, a.capacity_index
+            given = a.value, a.fields, a.terms[stage], a.parameters, a.capacity, a.capacity_index
             self.do("voxel_losses", a.n, *given, partial)
             self._solver.add_up(partial, a.n_accumulators, blocks, a.losses)
             if a.is_finite:
-                small = a.small_value, a.small_base, a.small_terms[stage]
+                small = a.small_value, a.small, a.small_terms[stage]
                 self.do("bath_losses", 1, a.n_small, *small, a.parameters, a.volume, a.no_index, a.bath_losses)
         if not a.is_finite:
             self._solver.bath_inflow(a.terms[stage], a.no_small, a.inflow_change)

@@ -307,7 +307,7 @@ class DeviceSimulation(Simulation):
         self._norm.seen_fields = self._engine.seen(self._design, "field")
         if self.plan.cells.n_cells:
             self._norm.seen_states = self._engine.seen(self._design, "state")
-        return {**super().checkpoint(), "iterations": self._engine.iterations}
+        return {**super().checkpoint(), "device_effort": self._engine.effort()}
 
     def restore(self, data: dict[str, Any]) -> None:
         """Continue from what `checkpoint` returned."""
@@ -316,7 +316,7 @@ class DeviceSimulation(Simulation):
         self._state.push()
         self._push_scales()
         self._push_peaks()
-        self._engine.go_on_with(int(data.get("iterations", self._engine.iterations)))
+        self._engine.go_on_with(data.get("device_effort", self._engine.effort()))
 
 
 def drive(designs: Sequence[DeviceSimulation], engine: DeviceEngine, until: float | None) -> Iterator[BatchRecord]:

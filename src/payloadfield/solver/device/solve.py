@@ -112,6 +112,8 @@ class FieldSolver:
             operator = a.D[field], t.neighbour[0], t.g[0], a.zeroth[field]
             self.do("apply_dot", a.n, *operator, a.p, a.image, partial)
             self.add_up(partial, 1, a.blocks(a.n), a.p_image)
+            if not fresh:  # x is carried from step to step
+                self.do("hold", 1, a.clock.size, a.clock, a.p_image)
             left = last if k + 1 == iterations else a.rr[1]
             scalars = rho.reshape(flat), a.p_image.reshape(flat)
             self.do("advance", a.n, *scalars, a.p, a.image, int(fresh and k == 0), x, a.r, partial)
