@@ -95,7 +95,7 @@ def _changes(
     changes = {**variants["scenario"][scenario], **variants["design"][design]}
     if factor != 1.0:
         set_already = {key.replace('"', ""): value for key, value in changes.items()}
-        for key, amount in _doses(schedule).items():
+        for key, amount in _doses(set_already.get("schedule", schedule)).items():
             changes[key] = _scaled(set_already.get(key.replace('"', ""), amount), factor, key)
     return changes
 

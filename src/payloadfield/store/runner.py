@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from payloadfield.errors import PayloadfieldError, ResourceError, RunError
+from payloadfield.errors import PayloadfieldError, ResourceError, RunError, SolverError
 from payloadfield.store import layout
 from payloadfield.store.capture import cell_table, take_snapshot
 from payloadfield.store.checkpoint import Checkpoint, read_checkpoint
@@ -60,6 +60,8 @@ class Spent:
     snapshots: int = 0
     cpu_before: float = 0.0
     wall_before: float = 0.0
+    share: float = 1.0
+    """Of the CPU time of this process, where several runs are solved together."""
 
     def __post_init__(self) -> None:
         self._cpu, self._wall = process_time(), monotonic()
@@ -67,7 +69,7 @@ class Spent:
     @property
     def cpu(self) -> float:
         """CPU time of all legs [s]."""
-        return self.cpu_before + process_time() - self._cpu
+        return self.cpu_before + self.share * (process_time() - self._cpu)
 
     @property
     def wall(self) -> float:
@@ -126,6 +128,54 @@ def execute(
         writer.abandon("interrupted", "stopped between checkpoints")
         raise
     return state
+
+
+def execute_batch(
+    batch: Any, writers: Sequence[RunWriter], *, observer: Observer | None = None, stop: StopRequest | None = None
+) -> str:
+    """Step designs together to their end (or until `stop` is set), each into its own run; the state they are left in.
+
+    batch: of `make_batch`, before its first step.  observer: hears of the first design.  Raises SolverError where one
+    of them gets stuck: all are then interrupted where they stand, and go on alone with `resume_run`.
+    """
+    observers = [observer or Observer(), *(Observer() for _ in writers[1:])]
+    legs = [
+        _Leg(sim, writer, own, Spent(share=1.0 / len(writers)))
+        for sim, writer, own in zip(batch.designs, writers, observers, strict=True)
+    ]
+    try:
+        return _go_together(batch, legs, stop or StopRequest())
+    except ResourceError as error:
+        _abandon(legs, "failed", str(error))
+        raise
+    except SolverError:
+        for leg in legs:
+            leg.save_last_good_state()
+        _abandon(legs, "interrupted", "a design that was solved together with it got stuck")
+        raise
+    except BaseException:
+        _abandon(legs, "interrupted", "stopped between checkpoints")
+        raise
+
+
+def _go_together(batch: Any, legs: Sequence[_Leg], stop: StopRequest) -> str:
+    for leg in legs:
+        leg.begin()
+    for record in batch.steps():
+        for leg, own in zip(legs, record.records, strict=True):
+            leg.note(own)
+        if stop.is_set:
+            left = [leg.leave("interrupted", "interrupted by a signal") for leg in legs]
+            return left[0]
+        for leg in legs:
+            leg.save_if_due()
+    ended = [leg.end() for leg in legs]
+    return ended[0]
+
+
+def _abandon(legs: Sequence[_Leg], state: str, reason: str) -> None:
+    for leg in legs:
+        leg.writer.abandon(state, reason)
 
 
 def refuse_until(until: float | None, reached: float = 0.0) -> None:
@@ -196,18 +246,30 @@ class _Leg:
         self.saved = monotonic()
 
     def go(self, until: float | None, stop: StopRequest) -> str:
+        self.begin()
+        for record in self.sim.steps(until=until):
+            self.note(record)
+            if stop.is_set:
+                return self.leave("interrupted", "interrupted by a signal")
+            self.save_if_due()
+        return self.end()
+
+    def begin(self) -> None:
+        """Write what is there before the first step."""
         self.observer.start(self.sim)
         self._write_outputs(self.sim.outputs_now())
         self.save()
-        for record in self.sim.steps(until=until):
-            self._note(record)
-            if stop.is_set:
-                return self._leave("interrupted", "interrupted by a signal")
-            if monotonic() - self.saved > self.sim.study.output.checkpoint_every:
-                self.save()
+
+    def end(self) -> str:
+        """Leave the run after the last step; the state it is in."""
         self.observer.finish(self.sim)
         is_done = self.sim.time >= self.sim.study.duration
-        return self._leave("finished", "") if is_done else self._leave("interrupted", "reached the time asked for")
+        return self.leave("finished", "") if is_done else self.leave("interrupted", "reached the time asked for")
+
+    def save_if_due(self) -> None:
+        """Queue a checkpoint if the last one is old enough."""
+        if monotonic() - self.saved > self.sim.study.output.checkpoint_every:
+            self.save()
 
     def save(self) -> None:
         """Queue a checkpoint of the present state."""
@@ -237,7 +299,8 @@ class _Leg:
             return f"{error}. The checkpoint before it stays"
         return None
 
-    def _note(self, record: StepRecord) -> None:
+    def note(self, record: StepRecord) -> None:
+        """Write what a step brought."""
         self.spent.steps = record.index
         self.writer.log(_log_entry(record, self.spent.wall))
         self._watch_balance(record)
@@ -266,7 +329,8 @@ class _Leg:
             self.spent.snapshots = index + 1
             self.observer.output(self.sim, index)
 
-    def _leave(self, state: str, reason: str) -> str:
+    def leave(self, state: str, reason: str) -> str:
+        """Keep the present state and close the run."""
         self.save()
         self.writer.finish(state, reason)
         return state
