@@ -22,6 +22,7 @@ VERBS = {
     "export": ("export", "export"),
     "compare": ("compare", "compare"),
     "sweep": ("sweep", "sweep"),
+    "verify": ("verify", "verify"),
     "report": ("report", "report"),
     "geometry": ("geometry", "geometry"),
     "library": ("library", "library"),
