@@ -56,6 +56,24 @@ extern "C" __global__ void __launch_bounds__(BLOCK) coarsen_diagonal(
     inverse[row_of(n_coarse, k)] = total > real(0) ? small(real(1) / total) : small(1);
 }
 
+// x_i = b_i q_i
+//
+// The last level, one node for each pocket, where there are too many of them for one block.
+// over: n by n_designs
+// twin: ReferenceBackend._cycle
+//   n        scalar          [1] nodes
+//   inverse  (n_designs, n)  [1/um]
+//   b        (n_designs, n)  [nM um]
+//   x        (n_designs, n)  [nM]
+extern "C" __global__ void __launch_bounds__(BLOCK) last_level(
+    const long long n, const small* __restrict__ inverse, const small* __restrict__ b, small* __restrict__ x
+) {
+    const long long i = item();
+    if (i >= n) return;
+    const long long k = row_of(n, i);
+    x[k] = b[k] * inverse[k];
+}
+
 // out_i = x_i + weight (b - A x)_i / d_i = (1 - weight) x_i + weight (b_i + sum_k g_ki x_j) q_i
 //
 // One step of the Chebyshev-Jacobi smoother.

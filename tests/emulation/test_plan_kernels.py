@@ -341,7 +341,8 @@ def test_diagonals_of_all_levels(name, most_nodes):
         expected = np.split(1.0 / twin._levels[FIELD].diagonal, offset[1:-1])
         for k in range(tables.first_small + 1):
             case.close(case.a.inverse[FIELD][k][d], expected[k])
-        case.close(case.a.small_inverse[FIELD][d], np.concatenate(expected[tables.first_small :]))
+        if tables.n_small_levels > 1:
+            case.close(case.a.small_inverse[FIELD][d], np.concatenate(expected[tables.first_small :]))
         case.close(case.a.zeroth[FIELD][d], twin._zeroth[FIELD])
 
 

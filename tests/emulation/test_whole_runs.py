@@ -22,12 +22,20 @@ from payloadfield.solver.device.simulation import DeviceBatch, simulate_on_devic
 DURATION = 30.0
 ADC = [(0.0, {"adc": 50.0, "payload": 1.0}, 0.0)]
 WASHED = [*ADC, (20.0, {}, 0.9)]
+
+
+def without_protease_diffusion(**options):
+    """A field that stays where it is: every voxel is a pocket of its own, and one block holds not all of them."""
+    return scenarios.infinite_bath(parameters={"D_protease": 0.0}, **options)
+
+
 CASES = {
     "gel_under_a_finite_bath": (scenarios.finite_bath, ADC),
     "infinite_bath": (scenarios.infinite_bath, ADC),
     "periodic": (scenarios.periodic_sides, ADC),
     "permeable_surfaces": (scenarios.permeable_surfaces, ADC),
     "closed_pocket": (scenarios.closed_pocket, WASHED),
+    "field_that_stays": (without_protease_diffusion, ADC),
     "loop_of_fields": (scenarios.loop_of_fields, [(0.0, {"lactone": 30.0}, 0.0)]),
 }
 TOLERANCE = {"float64": 1e-9, "mixed": tolerances.BACKENDS["mixed"], "float32": 1e-4}

@@ -10,6 +10,7 @@ import numpy as np
 
 from payloadfield.backends.plan import Plan
 from payloadfield.errors import StudyError
+from payloadfield.solver.contacts import make_contact_tables
 from payloadfield.solver.discretisation import (
     find_idle_pockets,
     make_bath_contact,
@@ -107,5 +108,6 @@ def _make_variant(plan: Plan, first: Any, study: Any) -> Plan:
         bath=contact,
         parameters=np.asarray(study.parameters, float),
         cell_parameters=np.ascontiguousarray(study.cell_parameters, float),
+        contacts=make_contact_tables(study),
         **contents,
     )

@@ -74,7 +74,12 @@ class Machine(ABC):
         """A checked launch, to be run as often as wanted: its arguments are fixed."""
         if name not in self.kernels:
             raise BackendError(f"there is no kernel {name!r}; there are: {', '.join(sorted(self.kernels))}")
-        return check_launch(self.kernels[name], arguments, self.build, self.constants)
+        launch = check_launch(self.kernels[name], arguments, self.build, self.constants)
+        if launch.shared > self.shared_limit:
+            raise BackendError(
+                f"kernel {name}: {launch.shared} bytes of shared memory asked for; a block has {self.shared_limit}"
+            )
+        return launch
 
     @abstractmethod
     def record(self, launches: Sequence[Launch]) -> Any:

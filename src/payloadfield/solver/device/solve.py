@@ -73,6 +73,8 @@ class FieldSolver:
             links = t.child_start[k], t.child[k]
             following = t.row_sum[k + 1], work[k + 1], inverse[k + 1]
             self.do("coarsen_diagonal", t.sizes[k], t.sizes[k + 1], *links, work[k], *following)
+        if t.n_small_levels == 1:
+            return  # the last level has what it needs
         tables = t.offset, t.small_child_start, t.small_child, t.small_row_sum
         top = work[t.first_small]
         self.do("small_diagonals", t.n_small_levels, t.n_small_nodes, *tables, top, a.small_inverse[field])
@@ -125,6 +127,9 @@ class FieldSolver:
         a, n = self.a, t.sizes[k]
         first, second = a.weights
         b, x, out = a.cycle_vectors(k, n)
+        if k == t.first_small and t.n_small_levels == 1:
+            self.do("last_level", n, a.inverse[field][k], b, out)
+            return out
         if k == t.first_small:
             tables = t.offset, t.width, t.table_start, t.small_neighbour, t.small_g, t.small_parent
             links = t.small_child_start, t.small_child, a.small_inverse[field]
