@@ -1,4 +1,4 @@
-"""seeds/persisters-trop2 shows what its README says, at a small size; each claim beside the study without its mechanism."""
+"""seeds/persisters-trop2 shows what its README says, at a small size; each claim beside the study without it."""
 
 import math
 from collections.abc import Mapping
