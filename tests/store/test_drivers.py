@@ -102,3 +102,15 @@ def test_the_small_study_keeps_density_types_and_bath():
 def test_a_study_without_cells_or_without_a_dose_has_none():
     assert find_drivers(study(cells=[])) == []
     assert find_drivers(study(agent="T-DXd", schedule=[])) == []
+
+
+def test_fates_are_results_too_and_sampled_ones_are_moved_as_expected():
+    few = {"cells": STUDY["cells"][:1], "duration": "48 h", "output": {"peaks": ["damage"]}}
+    sampled, expected = (
+        by_key(find_drivers(study(modules={"fate": mode}, **few))) for mode in ("sampled", "expected")
+    )
+    assert not sampled.pop("fates.tumour cells.lysis.half_life").matters  # which expected fates do not read
+    assert sampled == expected
+    slow = sampled["fates.tumour cells.death.lag"]
+    assert slow.matters and slow.result in ("damaged", "dead")  # which no exposure tells
+    assert reduce_study(study(modules={"fate": "sampled"}, **few)).study.mechanism.modules["fate"] == "expected"

@@ -3,7 +3,13 @@
 from payloadfield.mechanism.codegen import GeneratedCode, generate
 from payloadfield.mechanism.evaluation import evaluate
 from payloadfield.mechanism.model import Accumulator, Field, Mechanism, Parameter, Reaction, State
-from payloadfield.mechanism.reader import built_in_mechanisms, find_modules, load_mechanism, refuse_modules
+from payloadfield.mechanism.reader import (
+    built_in_mechanisms,
+    find_modules,
+    load_mechanism,
+    refuse_modules,
+    with_expected_fates,
+)
 
 __all__ = [
     "Accumulator",
@@ -15,8 +21,9 @@ __all__ = [
     "State",
     "built_in_mechanisms",
     "evaluate",
-    "generate",
     "find_modules",
+    "generate",
     "load_mechanism",
     "refuse_modules",
+    "with_expected_fates",
 ]

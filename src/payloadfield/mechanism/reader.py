@@ -26,6 +26,7 @@ from payloadfield.mechanism.fates import (
 from payloadfield.mechanism.model import DOSED_BY, Accumulator, Field, Mechanism, Parameter, State
 from payloadfield.mechanism.modules import Module, Setting, read_module, settle
 from payloadfield.mechanism.nodes import Number
+from payloadfield.mechanism.pruning import without
 from payloadfield.mechanism.reactions import read_reactions, read_release
 from payloadfield.mechanism.tables import Names, Table, near
 from payloadfield.mechanism.tagging import read_tagged, with_tags
@@ -59,6 +60,19 @@ def load_mechanism(name_or_path: str | Path, modules: Mapping[str, Setting] | No
     composition = _composed(path, data, parts, settings)
     made = _build(Table(composition.data, path.name, ""), path, dump_toml(composition.data))
     return replace(made, modules=settings, origin=composition.origin)
+
+
+def with_expected_fates(mechanism: Mechanism) -> Mechanism:
+    """The same mechanism, slot for slot, with the probabilities of fates in the place of draws."""
+    if not mechanism.is_sampled:
+        return mechanism
+    data = {**tomllib.loads(mechanism.source_text), FATE: MODES[0]}
+    made = _build(Table(data, mechanism.file, ""), Path(mechanism.file), dump_toml(data))
+    followed = tuple(item for item in mechanism.states if item.kind == "exposure" and item.name not in made.state_names)
+    digest = hashlib.sha256(f"{mechanism.digest} expected".encode()).hexdigest()
+    modules = {**mechanism.modules, FATE: MODES[0]}
+    made = replace(made, states=(*made.states, *followed), digest=digest, modules=modules, origin=mechanism.origin)
+    return without(made, mechanism.left_out)
 
 
 def built_in_mechanisms() -> tuple[str, ...]:

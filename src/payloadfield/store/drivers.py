@@ -28,7 +28,10 @@ WITHOUT_RANGE = 2.0
 """A number without a range is divided and multiplied by this."""
 
 SMALLEST = 1e-9
-"""Results below this share of the largest of their kind are not compared: they are zero but for rounding."""
+"""Exposures below this share of the largest of their kind are not compared: they are zero but for rounding."""
+
+FEW = 0.01
+"""Fates that fewer cells than this come to, of each at the start, are not compared."""
 
 _Floats = NDArray[np.float64]
 _Outcomes = dict[tuple[str, str], float]
@@ -58,7 +61,7 @@ class Driver:
 def find_drivers(study: Study) -> list[Driver]:
     """Every assumed input that can be moved, the one that does most first; none for a study without cells.
 
-    Exposures of each cell type are compared, at the end of the study.
+    Exposures and fates (expected ones, where they are sampled too) of each cell type are compared, at the end.
     """
     small = reduce_study(study)
     if small is None:
@@ -163,17 +166,17 @@ def _other_material(source: Source, value: float, study: Study) -> Material | No
 
 
 def _outcomes(study: Study, type_index: NDArray[np.int32]) -> _Outcomes | None:
-    """Mean of every exposure over the cells of each type at the end; None where it cannot be solved."""
-    names = [state.name for state in study.mechanism.states if state.kind == "exposure"]
+    """Mean of every exposure and fate over the cells of each type at the end; None where it cannot be solved."""
+    kinds = {state.name: state.kind for state in study.mechanism.states if state.kind in ("exposure", "fate")}
     try:
         simulation = Simulation(study)
         simulation.run()
     except PayloadfieldError:
         return None
     found: _Outcomes = {}
-    for name in names:
+    for name, kind in kinds.items():
         values = simulation.cell_state(name)
-        means = {kind: float(values[type_index == kind].mean()) for kind in np.unique(type_index)}
-        largest = max(abs(value) for value in means.values())
-        found |= {(name, study.cells.type_names[k]): v for k, v in means.items() if abs(v) > SMALLEST * largest}
+        means = {number: float(values[type_index == number].mean()) for number in np.unique(type_index)}
+        least = FEW if kind == "fate" else SMALLEST * max(abs(value) for value in means.values())
+        found |= {(name, study.cells.type_names[k]): v for k, v in means.items() if abs(v) > least}
     return found

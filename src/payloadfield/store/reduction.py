@@ -1,7 +1,7 @@
 """A study in small: a few voxels from the bath to its depth, with cells of each type at their density.
 
 It answers in milliseconds how a result follows a parameter, not what the result is: shapes are gone, the cells of a
-type are all alike, and the one material is that in which most cells are.
+type are all alike, fates are expected ones, and the one material is that in which most cells are.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from payloadfield.cells import Cells
 from payloadfield.geometry import Material, VoxelGrid, find_pockets, make_geometry
+from payloadfield.mechanism import with_expected_fates
 from payloadfield.study import Bath, OutputSettings, SolverSettings, Study
 from payloadfield.study.problems import Problems
 from payloadfield.study.resolve_state import all_values, diffusivities, initial_states
@@ -68,6 +69,7 @@ def reduce_study(study: Study) -> Reduction | None:
     geometry = make_geometry(grid, [], [_material(study)])
     small = replace(
         study,
+        mechanism=with_expected_fates(study.mechanism),
         geometry=geometry,
         pockets=find_pockets(geometry, set(sides)),
         cells=cells,
