@@ -30,7 +30,7 @@ STUDY = {
     "agents": {
         "all in one": {
             "based_on": "sacituzumab govitecan",
-            "linker": {"k_acid": "1e-4 / s", "kcat_over_km": "1e5 / M / s"},
+            "linker": {"acid_share": 0.3, "kcat_over_km": "1e5 / M / s"},
             "payload": {
                 "degrader": {"KD_ligase": "200 nM", "ligase": "100 nM", "cooperativity": 5, "k_degrade": "1e-3 / s"},
             },

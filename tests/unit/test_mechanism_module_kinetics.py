@@ -351,13 +351,18 @@ def test_partly_loaded_conjugate_brings_its_share_of_payload_into_cells(tmp_path
     differ(half, wells(tmp_path, on, (24,), start={"adc": 20.0}, **own), "payload_exposure", 0.5)
 
 
-def test_acid_releases_what_enzymes_do_not(tmp_path):
-    on = {"trafficking": True, "naked_antibody": True, "payload_release": True}
-    names = {"start": {"adc": 20.0}, "k_cleave": 0.0}
-    both = wells(tmp_path, on, (24,), **names | {"k_cleave": 3e-4})
-    acid = wells(tmp_path, on | {"acid_release": True}, (24,), **names, k_acid=3e-4)
-    np.testing.assert_allclose(acid["payload_exposure"], both["payload_exposure"], rtol=1e-9)
-    differ(acid, wells(tmp_path, on, (24,), **names), "payload_exposure", 0.1)
+@pytest.mark.parametrize("with_antibody", [True, False])
+def test_release_by_acid_is_a_part_of_all_release_and_not_more(tmp_path, with_antibody):
+    on = {"trafficking": True, "naked_antibody": with_antibody, "payload_release": True}
+    names = {"start": {"adc": 20.0}, "k_cleave": 3e-4}
+    plain = wells(tmp_path, on, (24,), **names)
+    on |= {"acid_release": True}
+    none, some, all_of_it = (wells(tmp_path, on, (24,), **names, acid_share=share) for share in (0.0, 0.4, 1.0))
+    for found in (none, some, all_of_it):
+        np.testing.assert_allclose(found["payload_exposure"], plain["payload_exposure"], rtol=1e-9)
+    assert none["released_by_acid"][-1] == 0.0
+    np.testing.assert_allclose(some["released_by_acid"], 0.4 * all_of_it["released_by_acid"], rtol=1e-9)
+    differ(plain, wells(tmp_path, on, (24,), start={"adc": 20.0}, k_cleave=0.0), "payload_exposure", 0.1)
 
 
 def test_naked_antibody_competes_for_the_antigen(tmp_path):

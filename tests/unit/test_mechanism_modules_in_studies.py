@@ -286,3 +286,16 @@ def test_a_run_keeps_the_whole_of_a_mechanism_that_extends_another(tmp_path):
     assert kept.mechanism.modules == {} and kept.mechanism.left_out == ("protease",)
     assert open_run(tmp_path / "run").state == "finished"
     assert study_digest(kept) == json.loads((tmp_path / "run" / "manifest.json").read_text())["study_digest"]
+
+
+@pytest.mark.parametrize("name", ["sacituzumab govitecan", "sac-TMT"])
+def test_carbonates_release_as_much_whether_acid_is_told_apart_or_not(name):
+    table = BASE | {"cells": [{"type": "HCC1806", "count": 2, "place": "medium"}]}
+    table |= {"schedule": [{"at": "0 h", "dose": {name: "20 nM"}}], "solver": {"rtol": 1e-3}}
+    plain, apart = (simulate(load_study(table | {"modules": {"acid_release": on, "released": True}})).cells
+                    for on in (False, True))  # fmt: skip
+    for each in ("payload_exposure", "released_inside"):
+        np.testing.assert_allclose(apart[each], plain[each], rtol=1e-6)
+    assert (apart["released_by_acid"] > 0.5 * apart["released_inside"]).all()
+    stable = table | {"agents": {name: {"linker": {"k_cleave": "0 / s"}}}, "modules": {"released": True}}
+    assert (simulate(load_study(stable)).cells["released_inside"] < 0.7 * plain["released_inside"]).all()

@@ -11,6 +11,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "diffusivity_tissue": (0.0, 1e4),
     "relative_diffusivity.*": (0.0, 10.0),
     "accessible_fraction.*": _SHARE,
+    "protein.fraction_unbound": (1e-4, 1.0),  # none free: no exchange between the free and the bound
     "fraction_unbound": _SHARE,
     "fraction_unbound_plasma": _SHARE,
     "lactone.fraction_plasma": _SHARE,
@@ -21,6 +22,8 @@ LIMITS: dict[str, tuple[float, float]] = {
     "persister.protection": _SHARE,
     "survivors": _SHARE,
     "lysosomal_fraction": _SHARE,
+    "acid_share": _SHARE,
+    "inhibitor_response": _SHARE,
     "baseline": _SHARE,
     "porosity": _SHARE,
     "hill": (0.1, 20.0),
@@ -28,6 +31,8 @@ LIMITS: dict[str, tuple[float, float]] = {
     "antibody.KD": (0.0, 1e9),
     "target.concentration": (0.0, 1e7),  # 10 mM: all protein of a cell
     "receptors": (0.0, 1e8),  # a cell's surface full of proteins
+    "sorption.depth": (1e-3, 1e4),
+    "growth.territory": (1.0, 1e18),
     "volume": (1.0, 1e18),  # a bacterium; a litre
     "doubling_time": (600.0, 1e9),
     "half_life": (1e-6, 1e12),

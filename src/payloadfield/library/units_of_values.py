@@ -9,6 +9,7 @@ _LINKER = {
     "kcat_over_km": "1/nM/s",
     "KM_protease": "nM",
     "k_cleave": "1/s",
+    "acid_share": "1",
     "dar_species.k_dec_1": "1/s",
     "dar_species.k_dec_2": "1/s",
     "dar_species.k_dec_high": "1/s",
@@ -35,6 +36,7 @@ _PAYLOAD = {
     "protein.fraction_unbound": "1",
     "protein.fraction_unbound_plasma": "1",
     "protein.k_off": "1/s",
+    "protein.diffusivity": "um^2/s",
     "lactone.open.half_life": "s",
     "lactone.close.half_life": "s",
     "lactone.fraction_plasma": "1",
@@ -81,6 +83,7 @@ UNITS: dict[str, dict[str, str]] = {
         "growth_rate": "1/s",
         "antigen_concentration": "nM",
         "efflux.vmax": "molecules/s",
+        "inhibitor_response": "1",
         **{f"factors.{path}": "1" for path in _FACTORS},
     },
     "material": {
@@ -90,6 +93,7 @@ UNITS: dict[str, dict[str, str]] = {
         "diffusivity.*": "um^2/s",
         "sorption.partition": "1",
         "sorption.diffusivity": "um^2/s",
+        "sorption.depth": "um",
     },
     "protease": {"diffusivity": "um^2/s", "k_loss": "1/s", "concentration": "nM"},
     "inhibitor": {
@@ -99,7 +103,7 @@ UNITS: dict[str, dict[str, str]] = {
         **{"antigen_induction.fold": "1", "antigen_induction.half_time": "s", "antigen_reversion.half_time": "s"},
         **{"myc.half_life": "s", "persister.entry": "1/s", "persister.exit": "1/s"},
     },
-    "senolytic": {"EC50": "nM", "hill": "1", "kmax": "1/s", "selectivity": "1", **_DRUG},
+    "senolytic": {"EC50": "nM", "hill": "1", "kmax": "1/s", **_DRUG},
     "effector": {
         **{"diffusivity": "um^2/s", "secretion": "molecules/s", "k_loss": "1/s"},
         **{"activation.EC50": "nM", "activation.hill": "1"},
@@ -109,14 +113,14 @@ UNITS: dict[str, dict[str, str]] = {
         **{"release": "1/s", "adc_per_ev": "1", "payload_per_ev": "1", "cargo_fraction": "1/s", "uptake": "1/s"},
         **{"diffusivity": "um^2/s", "diffusivity_tissue": "um^2/s", "k_loss": "1/s"},
     },
-    "bridge": {"rate": "1/s", "lysosomal_fraction": "1"},
+    "bridge": {"rate": "1/s", "volume": "um^3", "reach": "1", "lysosomal_fraction": "1"},
     "fate": {
         **{"senescent_fraction": "1", "target_residual": "1", "target_loss.kmax": "1/s"},
         **{"target_turnover.half_life": "s", "damage.rate": "1/s", "damage.repair.half_life": "s"},
         **{"death.kmax": "1/s", "death.lag": "s", "senescence.kmax": "1/s", "senescence.reversion": "1/s"},
-        **{"senescence.target": "1", "senescence.volume": "1"},
+        "senescence.target": "1",
         **{"persister.entry": "1/s", "persister.exit": "1/s", "persister.protection": "1"},
-        **{"arrest.K": "1", "growth.capacity": "1/um^3", "lysis.half_life": "s"},
+        **{"arrest.K": "1", "growth.capacity": "1/um^3", "growth.territory": "um^3", "lysis.half_life": "s"},
     },
     "secreted": {"diffusivity": "um^2/s", "secretion": "molecules/s", "baseline": "1", "k_loss": "1/s"},
     "resistance": {

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from payloadfield.errors import UnitsError
-from payloadfield.library import Quantity
+from payloadfield.library import Quantity, limits_of
 from payloadfield.mechanism import Mechanism, Parameter
 from payloadfield.study import free_payload
 from payloadfield.study.free_payload import is_free_payload
@@ -144,6 +144,8 @@ class Lookup:
         except UnitsError as error:
             problems.add(key, str(error).removeprefix(f"{problems.at(key)}: "))
             return float("nan")
+        if leaf is self.given.get(parameter.name):
+            self._refuse_impossible(parameter, key, leaf, value)
         largest = _largest(parameter.unit)
         if abs(value) > largest:
             unit = "" if parameter.unit == "1" else f" {parameter.unit}"
@@ -152,6 +154,18 @@ class Lookup:
             grade = SCALE if parameter.name in self.scales else None
             self.note_source(key, leaf, value, parameter.unit, grade=grade, parameter=parameter.name)
         return value
+
+    def _refuse_impossible(self, parameter: Parameter, key: str, leaf: Leaf, value: float) -> None:
+        """A value under [parameters] is held to the limits of what it stands for."""
+        root, _, path = (parameter.source or "").partition(".")
+        if root not in (AGENT, PROTEASE, CELL_TYPE, *SLOTS) or key in self.merger.problems.keys:
+            return
+        low, high = limits_of(path) or (0.0, float("inf"))
+        if not low <= value <= high:
+            unit = "" if parameter.unit == "1" else f" {parameter.unit}"
+            span = f"only {low:g} to {high:g}{unit}" if high < float("inf") else "only a number of at least 0"
+            said = f"got {leaf.quantity.text!r}; {span} is possible for {parameter.source}: check it"
+            self.merger.problems.add(key, said)
 
     def note_source(
         self, key: str, leaf: Leaf, value: float, unit: str, *, grade: str | None = None, parameter: str = ""
