@@ -46,7 +46,7 @@ __device__ __forceinline__ double bath_right(
 //   terms         (n_stages, n_designs, n_small)  [nM] in place
 //   bath_rhs      (n_designs, n_fields)           [nM um^3/s]
 //   inner         (n_fields, n_designs)           [nM um^3/s] what the increments give to the bath, so far nothing
-extern "C" __global__ void __launch_bounds__(BLOCK) bath_right_side(
+extern "C" __global__ void __launch_bounds__(BLOCK, 1) bath_right_side(
     const int n_fields, const int n_small, const int n_terms, const real* __restrict__ volume,
     const real* __restrict__ rates, const double* __restrict__ inflow, const real* __restrict__ coefficients,
     real* __restrict__ terms, double* __restrict__ bath_rhs, double* __restrict__ inner
@@ -120,7 +120,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) bath_step(
 //   n_group    scalar                                    [1] fields of the group
 //   matrix     (n_group, n_group, n_designs, n_pockets)  [um^3/s]
 //   inverse    (n_group, n_group, n_designs, n_pockets)  [s/um^3]
-extern "C" __global__ void __launch_bounds__(BLOCK) invert_pockets(
+extern "C" __global__ void __launch_bounds__(BLOCK, 1) invert_pockets(
     const long long n_pockets, const int n_group, const double* __restrict__ matrix, double* __restrict__ inverse
 ) {
     const long long p = item();
@@ -169,7 +169,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) invert_pockets(
 //   inner      (n_group, n_designs, 1)                   [nM um^3/s] g.u of the increments
 //   increment  (n_designs, n_small)                      [nM] in place
 //   shift      (n_group, n_designs, n_pockets)           [nM]
-extern "C" __global__ void __launch_bounds__(BLOCK) solve_shifts(
+extern "C" __global__ void __launch_bounds__(BLOCK, 1) solve_shifts(
     const long long n_pockets, const int n_group, const int n_fields, const int n_small, const int n_pairs,
     const int is_finite, const int* __restrict__ members, const double* __restrict__ inverse,
     const double* __restrict__ residual, const double* __restrict__ g, const real* __restrict__ sg,
