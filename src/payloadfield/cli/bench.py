@@ -29,7 +29,8 @@ def bench(
 ) -> None:
     """Measure bandwidth by a copy, then each operation's bytes, time and share of it, then whole runs at three sizes.
 
-    Figures are of this machine at this moment: on a busy one they say little.
+    Figures are of this machine at this moment: on a busy one they say little. The copy is of arrays far beyond any
+    cache; operations on grids that fit into one exceed it.
     """
     import json
 
