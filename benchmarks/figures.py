@@ -140,6 +140,35 @@ def measure_open_fraction(
     yield Result("time of an iteration against open voxels, R^2 of a line", r_squared, "R^2", 0.98, "at least", detail)
 
 
+def measure_modules(n: int = 64, rounds: int = 3) -> Iterator[Result]:
+    """CPU time of a field and a step with all modules over that of the usual ones; 24 h each, in pairs."""
+    core, full = (ours.make_module_study(n, is_full=is_full) for is_full in (False, True))
+    pairs = []
+    for study in (core, full):
+        _warm(study)
+    for _ in range(rounds):
+        pairs.append([_cost_of_a_field(study) for study in (full, core)])
+    ratio = statistics.median(a["CPU s per field and step"] / b["CPU s per field and step"] for a, b in pairs)
+    detail = {"full model": pairs[-1][0], "core model": pairs[-1][1]}
+    yield Result(f"field and step, all modules / the usual ones {n}^3", ratio, "ratio", 1.2, "at most", detail)
+
+
+def _cost_of_a_field(study: Study) -> dict[str, float]:
+    simulation = ours.Simulation(study)
+    spent = cpu_seconds(simulation.run)
+    attempts, fields = simulation.n_steps + simulation.n_rejected, len(study.mechanism.fields)
+    return {
+        "CPU s per field and step": spent / attempts / fields,
+        "CPU s": spent,
+        "steps": simulation.n_steps,
+        "rejected": simulation.n_rejected,
+        "iterations": simulation.n_iterations,
+        "fields": fields,
+        "states of a cell": len(study.mechanism.states),
+        "cells": len(study.cells.type_index),
+    }
+
+
 def measure_bandwidth() -> Iterator[Result]:
     """The machine's triad, then our kernels as a share of it."""
     for name, value in measure_all().items():
@@ -208,6 +237,7 @@ FIGURES: dict[str, Callable[[], Iterator[Result]]] = {
     "lod": measure_lod,
     "scaling": measure_scaling,
     "open_fraction": measure_open_fraction,
+    "modules": measure_modules,
     "bandwidth": measure_bandwidth,
     "startup": measure_startup,
     "peers": measure_peers,

@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmarks.cases import BOX_DECAY, BOX_TIME, CONCENTRATION, DIFFUSIVITY, SPHERE_RADIUS, SPHERE_UPTAKE, BoxCase
 from benchmarks.problem import DOSE, END_TIME, WASH_TIME, Floats, H, Problem, make_problem
+from payloadfield.mechanism import find_modules
 from payloadfield.solver.simulation import Simulation
 from payloadfield.study import Study, load_study
 from payloadfield.units import AVOGADRO_NM_UM3
@@ -61,6 +62,50 @@ def make_reference_study(problem: Problem | int, rtol: float = 1e-2, **solver: A
                 "solver": SOLVER | {"rtol": rtol} | solver,
                 "output": {"times": []},
             }
+        )
+
+
+# No two of the modules left out go with all others: `released` counts what `dar_species` splits.
+APART = ("released",)
+
+
+def make_module_study(problem: Problem | int, *, is_full: bool) -> Study:
+    """The built-in mechanism on the reference problem's geometry and cells: the usual modules, or all at once.
+
+    Two molecules in one, so that every module has something to do: a degrader with a lactone ring.
+    """
+    problem = make_problem(problem) if isinstance(problem, int) else problem
+    modules: dict[str, Any] = {name: True for name in find_modules("adc") if name not in APART}
+    modules |= {"protein_binding": "explicit", "extracellular_cleavage": "saturated"}
+    degrader = {"KD_ligase": "200 nM", "ligase": "100 nM", "cooperativity": 5, "k_degrade": "1e-3 / s"}
+    payload = {"degrader": degrader | {"kill": {"threshold": 0.3, "hill": 2}}}
+    agent = {
+        "based_on": "sacituzumab govitecan",
+        "linker": {"acid_share": 0.3, "kcat_over_km": "1e5 / M / s"},
+        "payload": payload,
+    }
+    doses = {"all in one": f"{DOSE} nM"} | ({"osimertinib": "200 nM", "navitoclax": "1 uM"} if is_full else {})
+    full = {"modules": modules, "inhibitor": "osimertinib", "senolytic": "navitoclax", "polymer": "PCL"}
+    with TemporaryDirectory() as folder:
+        np.save(Path(folder) / "labels.npy", problem.solid.astype(np.uint8))
+        _write_cells(Path(folder) / "cells.csv", problem)
+        return load_study(
+            {
+                "title": f"modules, {problem.n}^3",
+                "duration": f"{END_TIME} s",
+                "grid": _grid(problem.n),
+                "boundary": {"z_high": "bath"},
+                "scaffold": [
+                    {"shape": "array", "file": f"{folder}/labels.npy", "labels": {"0": "untouched", "1": "PCL"}}
+                ],
+                "cell_types": {"target": {"based_on": "HCC1806"}, "stroma": {"based_on": "fibroblast"}},
+                "cells": [{"file": f"{folder}/cells.csv"}],
+                "agents": {"all in one": agent},
+                "schedule": [{"at": "0 s", "dose": doses}, {"at": f"{WASH_TIME} s", "wash": 1.0}],
+                "solver": SOLVER,
+                "output": {"times": []},
+            }
+            | (full if is_full else {})
         )
 
 
