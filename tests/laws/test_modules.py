@@ -121,5 +121,5 @@ def test_without_the_module_nothing_is_sorbed_and_without_walls_nothing_can_be()
         StudyError, match=r"modules\.polymer_sorption: sorbed is in the walls of a scaffold, but there is no"
     ):
         load_study(sorbing(scaffold=[]))
-    with pytest.raises(StudyError, match="the depth of 'sorbed' is 0 um"):
+    with pytest.raises(StudyError, match=r"only 0\.001 to 10000 um is possible for polymer"):
         load_study(sorbing(), ["parameters.sorption_depth=0 um"])

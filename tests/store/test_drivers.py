@@ -106,9 +106,7 @@ def test_a_study_without_cells_or_without_a_dose_has_none():
 
 def test_fates_are_results_too_and_sampled_ones_are_moved_as_expected():
     few = {"cells": STUDY["cells"][:1], "duration": "48 h", "output": {"peaks": ["damage"]}}
-    sampled, expected = (
-        by_key(find_drivers(study(modules={"fate": mode}, **few))) for mode in ("sampled", "expected")
-    )
+    sampled, expected = (by_key(find_drivers(study(modules={"fate": mode}, **few))) for mode in ("sampled", "expected"))
     assert not sampled.pop("fates.tumour cells.lysis.half_life").matters  # which expected fates do not read
     assert sampled == expected
     slow = sampled["fates.tumour cells.death.lag"]

@@ -247,6 +247,12 @@ def test_growth_stops_at_the_capacity_of_the_territory():
     assert mean(grown, "cycling", "MDA-MB-231") == pytest.approx(6e8 * 1e-12 * 2e4, rel=1e-2)
 
 
+def test_cells_beyond_the_capacity_do_not_vanish():
+    crowded = {"parameters": {"territory": "500 um^3"}}  # room for 0.3 of a cell
+    kept = run(study({"fate": True, "growth": True}, schedule=[], agent="T-DXd", **crowded), "numpy")
+    assert mean(kept, "cycling", "MDA-MB-231") == pytest.approx(1.0, rel=1e-12)
+
+
 def test_what_a_degrader_dooms_by_is_the_loss_of_its_target():
     table = {"agent": "T-degrader", "schedule": [{"at": "0 h", "dose": {"T-degrader": "5 nM"}}]}
     hit = run(study({"fate": True, "degrader": True}, **table), "numpy")

@@ -351,6 +351,16 @@ def test_partly_loaded_conjugate_brings_its_share_of_payload_into_cells(tmp_path
     differ(half, wells(tmp_path, on, (24,), start={"adc": 20.0}, **own), "payload_exposure", 0.5)
 
 
+def test_exposure_to_the_medium_is_to_what_proteins_leave_free(tmp_path):
+    hours, own = (1, 4), {"fraction_free": 0.3, "D_protein": 60.0, "k_off_protein": 0.5}
+    fast = wells(tmp_path, {"protein_binding": "fast"}, hours, start={"payload": 100.0}, **own)
+    start = {"payload": 30.0, "payload_protein": 70.0}
+    explicit = wells(tmp_path, {"protein_binding": "explicit"}, hours, start=start, **own)
+    for name in ("medium_payload_exposure", "payload_exposure"):
+        np.testing.assert_allclose(fast[name], explicit[name], rtol=2e-3)
+    differ(fast, wells(tmp_path, {}, hours, start={"payload": 100.0}), "medium_payload_exposure", 0.5)
+
+
 @pytest.mark.parametrize("with_antibody", [True, False])
 def test_release_by_acid_is_a_part_of_all_release_and_not_more(tmp_path, with_antibody):
     on = {"trafficking": True, "naked_antibody": with_antibody, "payload_release": True}

@@ -299,3 +299,14 @@ def test_carbonates_release_as_much_whether_acid_is_told_apart_or_not(name):
     assert (apart["released_by_acid"] > 0.5 * apart["released_inside"]).all()
     stable = table | {"agents": {name: {"linker": {"k_cleave": "0 / s"}}}, "modules": {"released": True}}
     assert (simulate(load_study(stable)).cells["released_inside"] < 0.7 * plain["released_inside"]).all()
+
+
+def test_a_study_is_told_of_values_that_nothing_reads():
+    def told(name, value, **modules):
+        table = BASE | {"modules": {"fate": True} | modules, "fates": {"tumour cells": {name: value}}}
+        return [text for text in load_study(table).warnings if "so it has no effect" in text]
+
+    assert told("persister", {"protection": 0.2}) == [
+        "fates.tumour cells.persister.protection: no module of the mechanism that is on reads it, so it has no effect"
+    ]
+    assert told("death", {"lag": "10 h"}) == []

@@ -114,5 +114,5 @@ def _conflicts(module: Module, settings: Mapping[str, Setting], chosen: Mapping[
             found.append(f"needs the module {other!r}, which {state}; set modules.{other} = true")
     for other in module.excludes:
         if settings.get(other):
-            found.append(f"cannot be on together with {other!r}; set modules.{other} = false")
+            found.append(f"cannot be on together with {other!r}; set modules.{other} or modules.{module.name} = false")
     return found

@@ -56,7 +56,7 @@ from payloadfield.study.schema import StudyTable
 from payloadfield.study.settings import setting_sources
 from payloadfield.study.setups import expand_setup, note_setup
 from payloadfield.study.shared_space import refuse_other_space
-from payloadfield.study.slots import SLOTS, find_slots, unused_choices
+from payloadfield.study.slots import SLOTS, find_slots, unread_values, unused_choices
 from payloadfield.study.study import Event, FloatArray, OutputSettings, SolverSettings, Study
 from payloadfield.study.touching import contact_warnings
 from payloadfield.study.validate import validate
@@ -316,6 +316,7 @@ class _Loading:
     def _warnings(self, numbers: _Numbers, space: _Space) -> Iterator[str]:
         yield from dict.fromkeys((*self.merger.warnings, *self.lookup.warnings))
         yield from unused_choices(self.table, self.mechanism)
+        yield from unread_values(self.lookup.slots, self.mechanism)
         yield from space.geometry.warnings
         yield from bath_warnings(self.table.bath, space.grid, numbers.boundary)
         yield from self.resolver.warnings()

@@ -115,6 +115,16 @@ def unused_choices(table: StudyTable, mechanism: Mechanism) -> Iterable[str]:
             yield f"{slot.name}: no module of the mechanism that is on reads it"
 
 
+def unread_values(slots: Mapping[str, Merged], mechanism: Mechanism) -> Iterable[str]:
+    """Sentences on values that a study sets in what fills a slot and that nothing reads."""
+    read = {parameter.source for parameter in mechanism.parameters}
+    for name, merged in slots.items():
+        for path, leaf in merged.leaves.items():
+            is_own = leaf.origin in ("study", "--set", "design") and SLOTS[name].kind != "material"
+            if is_own and path != "molecular_weight" and f"{name}.{path}" not in read:
+                yield f"{merged.key(path)}: no module of the mechanism that is on reads it, so it has no effect"
+
+
 def missing_choice(slot: str, names: Sequence[str], mechanism: Mechanism, merger: Merger) -> str:
     """Why a study cannot do without an entry in a slot."""
     modules = {mechanism.origin.get(("parameters", name), "") for name in names} - {""}
