@@ -104,6 +104,9 @@ class MeshOnGrid:
             if all((i % 2 == 0).all() for i in index):
                 return self._look_up(self.corner, [i // 2 for i in index])
             if all((i % 2 == 1).all() for i in index):
+                box = _box_of([i // 2 for i in index], self.centre.shape)
+                if box is not None:
+                    return self._of_box(box)
                 inside = self._look_up(self.centre, [i // 2 for i in index]) > 0
                 size = np.abs(self._interpolated(place, all_known=True))
                 return np.where(inside, -size, size)
@@ -117,12 +120,28 @@ class MeshOnGrid:
 
     def _look_up(self, values: np.ndarray, index: list[npt.NDArray[np.int64]]) -> FloatArray:
         """Values at lattice points; outside the grid, what is far outside."""
+        box = _box_of(index, values.shape)
+        if box is not None:
+            return values[box].astype(np.float64)
         outside = [(i < 0) | (i >= n) for i, n in zip(index, values.shape, strict=True)]
         z, y, x = (np.clip(i, 0, n - 1) for i, n in zip(index, values.shape, strict=True))
         found = values[z, y, x].astype(np.float64)
         if any(o.any() for o in outside):
             found[np.broadcast_to(outside[0] | outside[1] | outside[2], found.shape)] = _far(self.grid)
         return found
+
+    def _of_box(self, box: tuple[slice, ...]) -> FloatArray:
+        """At the centres of a box of voxels what _interpolated gives at points: the mean of corners that are known."""
+        corners = self.corner[tuple(slice(part.start, part.stop + 1) for part in box)]
+        most = 2 * self.known
+        known, total = np.abs(corners) < most, np.clip(corners, -most, most, dtype=np.float64)
+        for axis in range(3):
+            total, known = np.moveaxis(total, axis, 0), np.moveaxis(known, axis, 0)
+            total = np.moveaxis(total[1:] + total[:-1], 0, axis)
+            known = np.moveaxis(known[1:] & known[:-1], 0, axis)
+        total /= 8
+        size = np.where(known, np.abs(total), most)
+        return np.negative(size, out=size, where=self.centre[box])
 
     def _interpolated(self, place: list[FloatArray], *, all_known: bool = False) -> FloatArray:
         """Trilinear between corners, distances cut at what is known; large if `all_known` and a corner is not."""
@@ -137,6 +156,19 @@ class MeshOnGrid:
             total += np.clip(value, -most, most) * (weight[0] * weight[1] * weight[2])
             is_known &= np.abs(value) < most
         return np.where(is_known, total, np.where(total < 0, -most, most)) if all_known else total
+
+
+def _box_of(index: list[npt.NDArray[np.int64]], shape: tuple[int, ...]) -> tuple[slice, ...] | None:
+    """Slices for indices that run one by one along an axis each, within the array; None for any others."""
+    found = []
+    for axis, (each, n) in enumerate(zip(index, shape, strict=True)):
+        if each.ndim != 3 or each.size != each.shape[axis] or not each.size:
+            return None
+        run = each.reshape(-1)
+        if run[0] < 0 or run[-1] >= n or (np.diff(run) != 1).any():
+            return None
+        found.append(slice(int(run[0]), int(run[-1]) + 1))
+    return tuple(found)
 
 
 def _far(grid: VoxelGrid) -> float:
