@@ -198,6 +198,9 @@ def test_the_preview_of_a_print_says_what_was_understood(call, tmp_path):
     outcome = call("geometry", "preview", tmp_path / "print" / "study.toml", "-o", tmp_path / "a.png", *coarse)
     assert outcome.code == 0, outcome.err
     assert "24 of 30 strands taken in 6 layers" in outcome.out and "12 commands without effect" in outcome.out
+    measured = call("geometry", "measure", tmp_path / "print" / "study.toml", "--json", "--no-diffusion", *coarse)
+    facts = json.loads(measured.out)
+    assert facts["porosity"] == pytest.approx(0.676, abs=0.01) and facts["n_pockets"] == 1
 
 
 def test_the_voxels_are_written_as_in_a_run(strand, call, tmp_path):

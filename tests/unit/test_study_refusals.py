@@ -93,8 +93,8 @@ def test_the_good_study_is_good(tmp_path: Path) -> None:
         ('duration = "2 h"', "", "study.toml, duration: is missing"),
         ('voxel = "20 um"', "", "grid.voxel: is missing"),
         ('type = "SK-BR-3"', "", "cells[0].type: is missing"),
-        ("count = 3", "", "cells[0]: exactly one of count, density, coverage, interstitial_fraction, file and image is needed; "
-         "got none of them"),
+        ("count = 3", "", "cells[0]: exactly one of count, density, coverage, interstitial_fraction, file and "
+         "image is needed; got none of them"),
         ("count = 3", 'count = 3\ndensity = "1 / mL"', "got count and density"),
         ('["60 um", "60 um", "60 um"]', '"60 um"', "grid.size: got '60 um'; three values"),
         ('["60 um", "60 um", "60 um"]', '["60 um", "60 um"]', "grid.size[2]: is missing"),
