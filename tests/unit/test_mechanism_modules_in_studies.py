@@ -310,3 +310,6 @@ def test_a_study_is_told_of_values_that_nothing_reads():
         "fates.tumour cells.persister.protection: no module of the mechanism that is on reads it, so it has no effect"
     ]
     assert told("death", {"lag": "10 h"}) == []
+    own = {"T-DXd": {"payload": {"kill": {"KC50": "3 nM"}, "k_in": "0.01 / s", "molecular_weight": "500 g/mol"}}}
+    said = [text for text in load_study(BASE | {"agents": own}).warnings if "so it has no effect" in text]
+    assert said == ["agents.T-DXd.payload.kill.KC50: the mechanism 'adc' does not read it, so it has no effect"]

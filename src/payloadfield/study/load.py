@@ -316,7 +316,8 @@ class _Loading:
     def _warnings(self, numbers: _Numbers, space: _Space) -> Iterator[str]:
         yield from dict.fromkeys((*self.merger.warnings, *self.lookup.warnings))
         yield from unused_choices(self.table, self.mechanism)
-        yield from unread_values(self.lookup.slots, self.mechanism)
+        modules = find_modules(self.mechanism_name)
+        yield from unread_values(self.lookup.slots, self.lookup.agent, self.mechanism, modules)
         yield from space.geometry.warnings
         yield from bath_warnings(self.table.bath, space.grid, numbers.boundary)
         yield from self.resolver.warnings()

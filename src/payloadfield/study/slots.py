@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from payloadfield.mechanism import Mechanism
+from payloadfield.mechanism.modules import Module
 from payloadfield.study.merge import Merger
 from payloadfield.study.merged import Merged
 from payloadfield.study.problems import did_you_mean
@@ -115,14 +116,29 @@ def unused_choices(table: StudyTable, mechanism: Mechanism) -> Iterable[str]:
             yield f"{slot.name}: no module of the mechanism that is on reads it"
 
 
-def unread_values(slots: Mapping[str, Merged], mechanism: Mechanism) -> Iterable[str]:
-    """Sentences on values that a study sets in what fills a slot and that nothing reads."""
+def unread_values(
+    slots: Mapping[str, Merged], agent: Merged | None, mechanism: Mechanism, modules: Mapping[str, Module]
+) -> Iterable[str]:
+    """Sentences on values that a study sets in what fills a slot, or in its agent, and that nothing reads.
+
+    modules: all that the mechanism knows, on or off; what one of them reads of an agent may well stand there.
+    """
     read = {parameter.source for parameter in mechanism.parameters}
     for name, merged in slots.items():
-        for path, leaf in merged.leaves.items():
-            is_own = leaf.origin in ("study", "--set", "design") and SLOTS[name].kind != "material"
-            if is_own and path != "molecular_weight" and f"{name}.{path}" not in read:
+        for path in _own(merged) if SLOTS[name].kind != "material" else ():
+            if f"{name}.{path}" not in read:
                 yield f"{merged.key(path)}: no module of the mechanism that is on reads it, so it has no effect"
+    tables = [table for module in modules.values() for table in module.data.get("parameters", {}).values()]
+    read |= {table.get("from") for table in tables}
+    for path in _own(agent) if agent is not None else ():
+        if f"agent.{path}" not in read:
+            yield f"{agent.key(path)}: the mechanism {mechanism.name!r} does not read it, so it has no effect"
+
+
+def _own(merged: Merged) -> Iterable[str]:
+    """Values that the study itself sets, but for masses, which doses are read by."""
+    own = (path for path, leaf in merged.leaves.items() if leaf.origin in ("study", "--set", "design"))
+    return (path for path in own if not path.endswith("molecular_weight"))
 
 
 def missing_choice(slot: str, names: Sequence[str], mechanism: Mechanism, merger: Merger) -> str:
