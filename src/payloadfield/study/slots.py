@@ -131,7 +131,7 @@ def unread_values(
     tables = [table for module in modules.values() for table in module.data.get("parameters", {}).values()]
     read |= {table.get("from") for table in tables}
     for path in _own(agent) if agent is not None else ():
-        if f"agent.{path}" not in read:
+        if agent is not None and f"agent.{path}" not in read:
             yield f"{agent.key(path)}: the mechanism {mechanism.name!r} does not read it, so it has no effect"
 
 
