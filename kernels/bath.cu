@@ -275,3 +275,86 @@ extern "C" __global__ void __launch_bounds__(BLOCK) stage_losses(
     for (int k = 0; k < n_terms; ++k) rate += double(coefficients[k]) * double(terms[k * stage + own]);
     terms[n_terms * stage + own] = real(rate / double(sg[0]));
 }
+
+// A curve that an infinite bath follows, as a row of numbers: 1 where there is one, t0, the coefficients of a cubic,
+// and the amplitude and the rate of each exponential.
+#define CURVE_HEAD 6
+
+// b = a0 + a1 s + a2 s^2 + a3 s^3 + sum_i A_i exp(-k_i s), s = t - t0, and b'
+__device__ __forceinline__ void curve_at(
+    const double* row, const int n_curve, const double time, double* value, double* slope
+) {
+    const double s = time - row[1];
+    double b = row[2] + s * (row[3] + s * (row[4] + s * row[5]));
+    double rise = row[3] + s * (2.0 * row[4] + s * 3.0 * row[5]);
+    for (int k = CURVE_HEAD; k + 1 < n_curve; k += 2) {
+        const double part = row[k] * exp(-row[k + 1] * s);
+        b += part;
+        rise -= row[k + 1] * part;
+    }
+    *value = b;
+    *slope = rise;
+}
+
+// b_sf = b_f(t + alpha dt) + gamma dt b_f'(t);   u_sf = 0
+//
+// An infinite bath in stage s where it follows curves; where it follows none it stays what it is.
+// over: n_fields by n_designs
+// twin: Stepper._follow_curves
+//   n_fields  scalar                          [1]
+//   n_small   scalar                          [1] small quantities of a design
+//   n_curve   scalar                          [1] numbers of a curve
+//   n_clock   scalar                          [1]
+//   stage     scalar                          [1] below n_stages
+//   alpha     scalar                          [1]
+//   gamma     scalar                          [1]
+//   curves    (n_designs, n_fields, n_curve)  [nM, s]
+//   clock     (n_clock)                       [s]
+//   value     (n_designs, n_small)            [nM] in place
+//   terms     (n_stages, n_designs, n_small)  [nM] in place
+extern "C" __global__ void __launch_bounds__(BLOCK) bath_curves(
+    const int n_fields, const int n_small, const int n_curve, const int n_clock, const int stage,
+    const double alpha, const double gamma, const double* __restrict__ curves, const double* __restrict__ clock,
+    real* __restrict__ value, real* __restrict__ terms
+) {
+    const long long f = item();
+    if (f >= n_fields) return;
+    const long long own = row_of(n_small, f);
+    terms[stage * ((long long)gridDim.y * n_small) + own] = real(0);
+    const double* row = curves + row_of(n_fields, f) * n_curve;
+    if (n_clock == 0 || row[0] == 0.0) return;
+    double b, slope, now, rise;
+    curve_at(row, n_curve, clock[0] + alpha * clock[1], &b, &slope);
+    curve_at(row, n_curve, clock[0], &now, &rise);
+    value[own] = real(b + gamma * clock[1] * rise);
+}
+
+// m u_sf = b_f(t + dt) - b_f
+//
+// An infinite bath at the end of a step where it follows curves: the increment of the last stage s takes it there.
+// over: n_fields by n_designs
+// twin: Stepper.attempt
+//   n_fields  scalar                          [1]
+//   n_small   scalar                          [1] small quantities of a design
+//   n_curve   scalar                          [1] numbers of a curve
+//   n_clock   scalar                          [1]
+//   stage     scalar                          [1] below n_stages
+//   m         scalar                          [1] of the last stage
+//   curves    (n_designs, n_fields, n_curve)  [nM, s]
+//   clock     (n_clock)                       [s]
+//   value     (n_designs, n_small)            [nM] at the step's beginning
+//   terms     (n_stages, n_designs, n_small)  [nM] in place
+extern "C" __global__ void __launch_bounds__(BLOCK) bath_curves_end(
+    const int n_fields, const int n_small, const int n_curve, const int n_clock, const int stage, const double m,
+    const double* __restrict__ curves, const double* __restrict__ clock, const real* __restrict__ value,
+    real* __restrict__ terms
+) {
+    const long long f = item();
+    if (f >= n_fields) return;
+    const double* row = curves + row_of(n_fields, f) * n_curve;
+    if (n_clock == 0 || row[0] == 0.0) return;
+    double b, slope;
+    curve_at(row, n_curve, clock[0] + clock[1], &b, &slope);
+    const long long own = row_of(n_small, f);
+    terms[stage * ((long long)gridDim.y * n_small) + own] = real((b - double(value[own])) / m);
+}

@@ -4,9 +4,9 @@ With a CuPy of the tests' own (fake_cupy.py), whose kernels are the host's. That
 GPU can show.
 """
 
+import re
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -33,7 +33,8 @@ from payloadfield.compare import bench
 from payloadfield.errors import BackendError, ResourceError
 from payloadfield.mechanism import generate, load_mechanism
 from payloadfield.solver import choose_backend, make_batch, make_simulation
-from payloadfield.solver.device.simulation import simulate_on_device
+from payloadfield.solver.device.simulation import reason_against, simulate_on_device
+from payloadfield.solver.discretisation import make_plan
 
 DURATION = 3.0
 STUDY = Path(__file__).parents[1] / "cli" / "small.toml"
@@ -190,12 +191,30 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch):
 
 def test_a_study_that_the_gpu_does_not_solve_yet_goes_to_numba_or_is_refused(monkeypatch):
     study = make_study()
-    curved = replace(study, schedule=(SimpleNamespace(time=0.0, dose={}, wash=0.0, curve={0: object()}),))
+    drawn = replace(study, mechanism=replace(study.mechanism, is_sampled=True))
+    diffusivity = study.diffusivity.copy()
+    diffusivity[study.mechanism.field_groups[0][0]] = 0.0  # of one field of a loop: its pockets are single voxels
+    split = replace(study, diffusivity=diffusivity)
     with installed(monkeypatch, FakeCupy(no_launcher)):
-        name, reason = choose_backend(curved, "auto")
-        assert name == "numba" and "the GPU does not yet solve a bath that follows a curve" in reason
-        with pytest.raises(BackendError, match="does not yet solve a bath that follows a curve"):
-            choose_backend(curved, "cupy")
+        assert choose_backend(study, "auto")[0] == "cupy"
+        for refused, what in ((drawn, "cells whose fates are drawn"), (split, "loop of the fields .* other pockets")):
+            name, reason = choose_backend(refused, "auto")
+            assert name == "numba" and re.search(f"the GPU does not yet solve .*{what}", reason)
+            with pytest.raises(BackendError, match=f"does not yet solve .*{what}"):
+                choose_backend(refused, "cupy")
+
+
+def test_a_loop_is_refused_where_the_pockets_of_its_fields_differ(monkeypatch):
+    """What is seen in a study beforehand is what the plan's pockets then are."""
+    study = make_study()
+    geometry, loop = study.geometry, study.mechanism.field_groups[0]
+    shut = handmade.make_gel(1.0, {study.mechanism.field_names[loop[0]]: 0.0, "default": 0.9})
+    for materials, differs in ((geometry.materials, False), ((*geometry.materials[:-1], shut), True)):
+        changed = replace(study, geometry=replace(geometry, materials=materials))
+        plan = make_plan(changed)
+        pockets = [plan.group(field).pocket for field in loop]
+        assert any(not np.array_equal(pockets[0], each) for each in pockets) == differs
+        assert ("pockets" in (reason_against(changed) or "")) == differs
 
 
 # --- trouble on the way -----------------------------------------------------------------------------------------

@@ -71,10 +71,10 @@ def fixed(monkeypatch):
     monkeypatch.setattr(rosenbrock, "LOOP_SWEEPS", engine.CORRECTIONS + 1)
     monkeypatch.setattr(rosenbrock.Stepper, "_enough", lambda self, field: 0.0)
 
-    def run(study):
+    def run(study, until=None):
         sim = Simulation(study, "numpy")
         sim.backend.__class__ = FixedReference
-        return sim, sim.run()
+        return sim, sim.run(until)
 
     return run
 

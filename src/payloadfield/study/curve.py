@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 _Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A smooth part of a curve: with s = t - start, c = sum_j cubic_j s^j + sum_i amplitude_i exp(-rate_i s).
+
+    start: [s].  cubic: (4,) [nM / s^j].  amplitudes: [nM].  rates: [1/s].
+    """
+
+    start: float
+    cubic: _Floats
+    amplitudes: _Floats = field(default_factory=lambda: np.zeros(0))
+    rates: _Floats = field(default_factory=lambda: np.zeros(0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +46,10 @@ class Decay:
     def slope(self, time: float) -> float:
         """Its derivative [nM/s]."""
         return float(-(self.rates * self.amplitudes) @ np.exp(-self.rates * (time - self.start)))
+
+    def piece(self, time: float) -> Piece:
+        """What it is from a time [s] to the next knot."""
+        return Piece(self.start, np.zeros(4), self.amplitudes, self.rates)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +90,18 @@ class Tabulated:
             return float(rise / h)
         p, q = h * self.slopes[k], h * self.slopes[k + 1]
         return float((p + s * (2 * (3 * rise - 2 * p - q) + 3 * s * (p + q - 2 * rise))) / h)
+
+    def piece(self, time: float) -> Piece:
+        """What it is from a time [s] to the next knot."""
+        k, h, _ = self._place(time)
+        if h == 0.0:
+            return Piece(float(self.times[-1]), np.array([self.values[-1], 0.0, 0.0, 0.0]))
+        a, rise = self.values[k], self.values[k + 1] - self.values[k]
+        if self.slopes is None:
+            return Piece(float(self.times[k]), np.array([a, rise / h, 0.0, 0.0]))
+        p, q = self.slopes[k], self.slopes[k + 1]
+        cubic = np.array([a, p, (3 * rise / h - 2 * p - q) / h, (p + q - 2 * rise / h) / h**2])
+        return Piece(float(self.times[k]), cubic)
 
     def _place(self, time: float) -> tuple[int, float, float]:
         """Interval of a time, its length, and the share of it that has passed; length 0 after the last point."""

@@ -84,16 +84,24 @@ class GroupTables:
 class Followed:
     """What is followed from step to step: slots of exposures, which of them each threshold is of, and its values.
 
-    threshold: (n_designs, n_thresholds) [unit of the exposure / s].
+    threshold: (n_designs, n_thresholds) [unit of the exposure / s]. exponentials: most terms of a curve that an
+    infinite bath follows, None where there is no curve.
     """
 
     rows: tuple[int, ...] = ()
     of_threshold: tuple[int, ...] = ()
     threshold: tuple[tuple[float, ...], ...] = ((),)
+    exponentials: int | None = None
 
 
 PEAKS = ("now", "peak", "peak_time", "time_above")
 """Arrays of what is followed, as solver/peaks.py names them."""
+
+CURVE_HEAD = 6
+"""Numbers of a curve before those of its exponentials (kernels/bath.cu)."""
+
+FATES = ("value", "rate", "time")
+"""Arrays of the transitions between fates, in the order of kernels/fates.cu."""
 
 
 class DeviceArrays:
@@ -120,6 +128,8 @@ class DeviceArrays:
         self._allocate_operators()
         self._allocate_control()
         self._allocate_peaks()
+        self._allocate_fates()
+        self._allocate_curves()
         self._starts: dict[tuple[int, int], Any] = {}
 
     # -- unknowns -----------------------------------------------------------------------------------------------
@@ -193,6 +203,10 @@ class DeviceArrays:
         self.a = up("method", tableau.a, self.real)
         self.m, self.error = up("method", tableau.m, self.real), up("method", tableau.error, self.real)
         self.c, self.gamma = up("method", tableau.c.ravel(), np.float64), tableau.gamma
+        self.stage_times = [
+            (float(a.sum()), float(g.sum())) for a, g in zip(tableau.alpha, tableau.gammas, strict=True)
+        ]
+        self.last_m = float(tableau.m[-1])
         self.sg, self.history = self._reals("method", 1), self._reals("method", N_STAGES * N_STAGES)
         self.ones = up("method", np.ones((self.n_designs, 1)), self.real)
         self.no_small = self._reals("method", self.n_designs, self.n_small)
@@ -307,6 +321,19 @@ class DeviceArrays:
         values = np.array(followed.threshold, float) if self.n_thresholds else np.zeros((d, 0))
         self.threshold = up("peaks", values, np.float64)
 
+    def _allocate_fates(self) -> None:
+        """Transitions between fates: slots at the end of the last step, their rates, and when they came."""
+        names = list(self.plan.mechanism.state_names)
+        rows = [names.index(item.name) for item in self.plan.mechanism.transitions] if self.n_cells else []
+        self.transition_rows = self.machine.upload("fates", np.array(rows, np.int32), np.int32)
+        self.fates = {name: self._doubles("fates", self.n_designs, len(rows), self.n_cells) for name in FATES}
+
+    def _allocate_curves(self) -> None:
+        """What an infinite bath follows, in rows as kernels/bath.cu reads them, (D, F, n_curve); no rows if nothing."""
+        terms = self.followed.exponentials
+        width = 0 if terms is None or self.is_finite else CURVE_HEAD + 2 * terms
+        self.curves = self._doubles("small", self.n_designs, self.n_fields, width)
+
     def tables(self, field: int) -> GroupTables:
         """Tables of a field's transport group."""
         return self.groups[int(self.plan.group_of_field[field])]
@@ -315,7 +342,7 @@ class DeviceArrays:
 
     def _allocate_control(self) -> None:
         d, f, s, up = self.n_designs, self.n_fields, self.n_states, self.machine.upload
-        steers = [int(state.kind == "state") for state in self.plan.mechanism.states]
+        steers = [int(state.kind in ("state", "fate")) for state in self.plan.mechanism.states]
         self.clock = self._doubles("control", len(CLOCK))
         self.verdict = self.machine.zeros("control", (1,), np.int32)
         self.n_columns = LINE_HEAD + d * (DESIGN_HEAD + f + s + self.n_small)

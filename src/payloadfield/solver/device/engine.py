@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,6 +137,19 @@ class DeviceEngine:
         self._share = min(RESIDUAL_SHARE * rtol ** (2 / 3), LARGEST_SHARE)
         size = np.array([np.linalg.norm(plan.field_capacity(f)) for f in range(plan.n_fields)])
         self.machine.write(self.arrays.negligible, NEGLIGIBLE_SHARE * rtol * np.stack(list(floors)) * size)
+
+    def set_curves(self, pieces: Sequence[Mapping[int, Any]]) -> None:
+        """What the bath of each design follows until the next target, by field; nothing where a field is missing."""
+        a = self.arrays
+        if not a.curves.size:
+            return
+        rows = np.zeros(a.curves.shape)
+        for of_design, row in zip(pieces, rows, strict=True):
+            for field, piece in of_design.items():
+                terms = np.stack([piece.amplitudes, piece.rates], axis=1).ravel()
+                values = np.concatenate([[1.0, piece.start], piece.cubic, terms])
+                row[field, : len(values)] = values
+        self.machine.write(a.curves, rows)
 
     # -- steps --------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from payloadfield.backends.cuda.signature import Build, Launch
 from payloadfield.backends.cuda.traffic import launch_bytes
-from payloadfield.solver.device.arrays import N_LINES, N_STAGES, PEAKS, DeviceArrays
+from payloadfield.solver.device.arrays import FATES, N_LINES, N_STAGES, PEAKS, DeviceArrays
 from payloadfield.solver.device.solve import FieldSolver
 from payloadfield.units import AVOGADRO_NM_UM3
 
@@ -139,12 +139,18 @@ class StepProgram:
         for base, terms, out in triples:
             flat = terms.reshape(N_STAGES, -1)
             self.do("combine", base.size, stage, base.reshape(-1), flat, a.a[stage], out.reshape(-1))
+        if a.curves.size:
+            times = stage, *a.stage_times[stage]
+            self.do("bath_curves", *self._curves(), *times, a.curves, a.clock, a.small_value, a.small_terms)
         self._evaluate(stage)
         for group in a.plan.mechanism.field_groups:
             self._solve_group(stage, group)
         if a.n_cells:
             self.do("cell_solve", a.n_cells, a.lu, a.cell_rhs, a.state_terms[stage])
         self._losses(stage)
+
+    def _curves(self) -> tuple[int, ...]:
+        return self.a.n_fields, self.a.n_small, self.a.curves.shape[2], self.a.clock.size
 
     def _evaluate(self, stage: int) -> None:
         """Right-hand sides of fields, cells and bath at the stage's value, with the history of earlier stages."""
@@ -295,6 +301,9 @@ class StepProgram:
 
     def _end(self) -> None:
         a = self.a
+        if a.curves.size:
+            last = N_STAGES - 1, a.last_m, a.curves, a.clock, a.small, a.small_terms
+            self.do("bath_curves_end", *self._curves(), *last)
         fields = a.n, a.n_fields, a.capacity, a.capacity_of, a.fields, a.terms
         states = a.n_cells, a.n_states, a.cell_weight, a.cell_weight_of, a.states, a.state_terms
         self._measure("field", 1, *fields)
@@ -313,16 +322,21 @@ class StepProgram:
         )  # fmt: skip
         for values, terms in ((a.fields, a.terms), (a.states, a.state_terms)):
             self.do("accept", values.size, a.verdict, a.m, terms.reshape(N_STAGES, -1), values.reshape(-1))
-        if a.n_peaks:
-            self._follow_peaks()
+        self._follow_cells()
 
-    def _follow_peaks(self) -> None:
-        """Peaks of the exposures, from their rates after the step."""
-        a = self.a
-        self.do("cell_rates", *self._cells(a.fields, a.states), a.cell_rates, a.entry_source)
-        sizes = a.n_cells, a.n_states, a.n_peaks, a.n_thresholds, a.clock.size
-        given = a.peak_rows, a.of_threshold, a.threshold, a.verdict, a.clock, a.m, a.state_terms, a.cell_rates
-        self.do("follow_peaks", *sizes, *given, *(a.peaks[name] for name in PEAKS))
+    def _follow_cells(self) -> None:
+        """Peaks of the exposures and transitions between fates, from the rates of the cells after the step."""
+        a, n_transitions = self.a, len(self.a.transition_rows)
+        if a.n_peaks or n_transitions:
+            self.do("cell_rates", *self._cells(a.fields, a.states), a.cell_rates, a.entry_source)
+        if a.n_peaks:
+            sizes = a.n_cells, a.n_states, a.n_peaks, a.n_thresholds, a.clock.size
+            given = a.peak_rows, a.of_threshold, a.threshold, a.verdict, a.clock, a.m, a.state_terms, a.cell_rates
+            self.do("follow_peaks", *sizes, *given, *(a.peaks[name] for name in PEAKS))
+        if n_transitions:
+            followed = a.transition_rows, a.verdict, a.clock, a.states, a.cell_rates
+            of = a.n_cells, a.n_states, n_transitions, a.clock.size, *followed
+            self.do("follow_fates", *of, *(a.fates[name] for name in FATES))
 
     def _measure(
         self, kind: str, has_bath: int, n: int, n_kinds: int, weights: Any, weight_of: Any, values: Any, terms: Any

@@ -16,7 +16,7 @@ from payloadfield.errors import BackendError, StudyError
 from payloadfield.solver.accuracy import ErrorNorm
 from payloadfield.solver.batch import BatchRecord
 from payloadfield.solver.controller import Controller
-from payloadfield.solver.device.arrays import N_LINES, Followed
+from payloadfield.solver.device.arrays import MOST_FIELDS_IN_A_LOOP, N_LINES, Followed
 from payloadfield.solver.device.engine import DesignLine, DeviceEngine, Line
 from payloadfield.solver.device.memory import count_bytes
 from payloadfield.solver.rosenbrock import Fault, StepStatistics
@@ -40,13 +40,38 @@ def reason_against(study: Any) -> str | None:
     """What of a study the device program does not do yet; None if it does all of it."""
     mechanism = study.mechanism
     found = {
-        "cells whose fate changes": mechanism.transitions,
+        'cells whose fates are drawn (fate = "expected" is solved)': mechanism.is_sampled,
         "exchange between touching cells": mechanism.contacts,
         "tagged sources": mechanism.followed,
-        "a bath that follows a curve": [event for event in study.schedule if event.curve],
+        **dict.fromkeys(_uneven_loops(study), True),
     }
     wanted = [name for name, value in found.items() if value]
     return f"the GPU does not yet solve {' or '.join(wanted)}" if wanted else None
+
+
+def _uneven_loops(study: Any) -> Iterator[str]:
+    """Loops of fields that do not share their pockets, or of too many fields."""
+    names = study.mechanism.field_names
+    for group in study.mechanism.field_groups:
+        if len(group) == 1:
+            continue
+        listed = ", ".join(names[f] for f in group)
+        if len(group) > MOST_FIELDS_IN_A_LOOP:
+            yield f"a loop of more than {MOST_FIELDS_IN_A_LOOP} fields ({listed})"
+        elif len(set(_reaches(study, group))) > 1:
+            yield f"a loop of the fields {listed}, some of which reach other pockets than others"
+
+
+def _reaches(study: Any, fields: Sequence[int]) -> Iterator[tuple[bool, ...]]:
+    """What decides the pockets of each field: whether it moves at all, in each material that is there, and into it."""
+    geometry = study.geometry
+    present = np.flatnonzero(np.bincount(geometry.open_label[geometry.open_fraction > 0.0]))
+    for field in fields:
+        name, found = study.mechanism.field_names[field], [bool(study.diffusivity[field] > 0.0)]
+        for material in (geometry.materials[number] for number in present):
+            mobility = material.relative_diffusivity_of(name) * material.accessible_fraction_of(name)
+            found += [bool(mobility > 0.0), bool(material.permeability_of(name) > 0.0)]
+        yield tuple(found)
 
 
 def refuse_unsolved(study: Any) -> None:
@@ -57,16 +82,22 @@ def refuse_unsolved(study: Any) -> None:
 
 
 def find_followed(studies: Sequence[Any]) -> Followed:
-    """What is followed of the exposures; the same of all designs, with thresholds of each.  Raises StudyError."""
+    """What is followed of the exposures, and by the bath; the same of all designs, with thresholds of each.
+
+    Raises StudyError.
+    """
     names = [tuple(study.output.peaks) for study in studies]
     of = [tuple(study.output.thresholds) for study in studies]
     if len(set(names)) > 1 or len(set(of)) > 1:
         raise StudyError("a batch on a GPU: the designs differ in output.peaks or in what output.thresholds are of")
     states = studies[0].mechanism.state_names
+    curves = [curve for study in studies for event in study.schedule for curve in event.curve.values()]
+    exponentials = [len(curve.piece(0.0).rates) for curve in curves]
     return Followed(
         tuple(states.index(name) for name in names[0]),
         tuple(names[0].index(name) for name in of[0]),
         tuple(tuple(float(v) for v in study.output.thresholds.values()) for study in studies),
+        max(exponentials, default=None),
     )
 
 
@@ -169,7 +200,9 @@ class _Stepper:
 
     def _on_host(self) -> Any:
         """The host's stepper for the same plan: for what is asked once."""
-        return Simulation(self._study, "numpy", plan=self._plan).stepper
+        stepper = Simulation(self._study, "numpy", plan=self._plan).stepper
+        stepper.curves = self.curves
+        return stepper
 
     def find_fault(self, state: Any, dt: float) -> Fault | None:
         """See Stepper."""
@@ -192,6 +225,7 @@ class DeviceSimulation(Simulation):
         super().__init__(study, plan=plan)
         self._push_scales()
         self._push_peaks()
+        self._push_fates()
 
     @property
     def engine(self) -> DeviceEngine:
@@ -261,6 +295,23 @@ class DeviceSimulation(Simulation):
             if array.size:
                 getattr(self._peaks, name)[...] = self._engine.read(array[self._design])
 
+    def _push_fates(self) -> None:
+        rows = self._fates.rows
+        if rows.size and self.plan.cells.n_cells:
+            rates = self.stepper.rates_of_cells(self._state)[rows]
+            values = {"value": self._state.states[rows], "rate": rates, "time": self._fates.times}
+            for name, array in self._engine.arrays.fates.items():
+                self._engine.machine.write(array[self._design], np.ascontiguousarray(values[name]))
+
+    def _fetch_fates(self) -> None:
+        if self._fates.times.size:
+            self._fates.times[...] = self._engine.read(self._engine.arrays.fates["time"][self._design])
+
+    def commitments(self) -> dict[str, _Floats]:
+        """See Simulation."""
+        self._fetch_fates()
+        return super().commitments()
+
     def peaks(self) -> dict[str, tuple[_Floats, str]]:
         """Peaks, their times and times above thresholds so far, (n_cell,), and the unit of each, by name."""
         self._fetch_peaks()
@@ -278,6 +329,11 @@ class DeviceSimulation(Simulation):
         self.n_iterations += iterations
         tried = Attempt(line.dt, own.error, self._label(own.worst), StepStatistics(iterations, own.ratio))
         return self._record(tried, rejected, {})
+
+    def curve_pieces(self) -> dict[int, Any]:
+        """What the bath follows from now to the next target, by field."""
+        now = self.time + ROUNDING * self.study.duration  # a knot that is now has been passed
+        return {field: curve.piece(now) for field, curve in self.stepper.curves.items()}
 
     def fail(self, line: Line) -> None:
         """Raise SolverError: the step size has shrunk to nothing."""
@@ -304,6 +360,7 @@ class DeviceSimulation(Simulation):
     def checkpoint(self) -> dict[str, Any]:
         """Everything needed to continue bit for bit, as arrays and numbers."""
         self._fetch_peaks()
+        self._fetch_fates()
         self._norm.seen_fields = self._engine.seen(self._design, "field")
         if self.plan.cells.n_cells:
             self._norm.seen_states = self._engine.seen(self._design, "state")
@@ -316,6 +373,7 @@ class DeviceSimulation(Simulation):
         self._state.push()
         self._push_scales()
         self._push_peaks()
+        self._push_fates()
         self._engine.go_on_with(data.get("device_effort", self._engine.effort()))
 
 
@@ -329,6 +387,7 @@ def drive(designs: Sequence[DeviceSimulation], engine: DeviceEngine, until: floa
         first.refuse_more_steps(end)
         target = min(design.target(end) for design in designs)
         attempts = min(_attempts(first, target, seconds), first.study.solver.max_steps - first.n_steps)
+        engine.set_curves([design.curve_pieces() for design in designs])
         began = monotonic()
         lines = engine.advance(
             first.time, target, first.controller, attempts=attempts, rtol=first.study.solver.rtol,
