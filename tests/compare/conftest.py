@@ -84,9 +84,13 @@ def study(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def compared(study):
-    folder = study.parent / "comparison"
-    request = Request(
+def whole_request(study):
+    """Everything that can be asked of a comparison."""
+    return Request(
         study, dose_factors=[1.0, 10.0], n_samples=2, n_placements=1, with_refinement=True, with_benchmark=True
     )
-    return compare_designs(request, folder)
+
+
+@pytest.fixture(scope="session")
+def compared(study, whole_request):
+    return compare_designs(whole_request, study.parent / "comparison")

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from payloadfield.compare.ranking import rank_designs, therapeutic_window
+from payloadfield.compare.ranking import interval, rank_designs, therapeutic_window
 from payloadfield.compare.uncertainty import Uncertain, make_samples, uncertain_numbers
 from payloadfield.study import load_designs
 from payloadfield.units import parse_quantity
@@ -70,6 +70,40 @@ def test_what_a_design_sets_itself_is_not_drawn_for_it(designs):
     assert "agents.T-DXd.antibody.KD" not in second
     assert "cell_types.SK-BR-3.receptors" in first
     assert not any(key.endswith(("volume", "molecular_weight")) for key in first)
+
+
+FATES = {
+    "duration": "1 h",
+    "grid": {"size": ["40 um", "40 um", "40 um"], "voxel": "10 um"},
+    "boundary": {"z_high": "bath"},
+    "modules": {"fate": True},
+    "cells": [{"type": name, "count": 2, "place": "medium"} for name in ("A", "B")],
+    "cell_types": {"A": {"based_on": "SK-BR-3"}, "B": {"based_on": "A", "antigens": {"HER2": {"receptors": 20000}}}},
+    "schedule": [{"at": "0 h", "dose": {"T-DXd": "50 nM"}}],
+}
+
+
+def test_what_decides_fates_is_drawn_too():
+    keys = [each.key for each in uncertain_numbers(load_designs(FATES)[0].study)]
+    assert any(key.startswith("fates.") and key.endswith("death.kmax") for key in keys)
+
+
+def test_what_two_cell_types_take_from_one_line_is_one_draw():
+    numbers = uncertain_numbers(load_designs(FATES)[0].study)
+    samples = [drawn for (drawn,) in make_samples([numbers], 8, seed=1)]
+    shared = [key.removeprefix("cell_types.A.") for key in samples[0] if key.startswith("cell_types.A.")]
+    alike = [
+        key for key in shared if all(each[f"cell_types.A.{key}"] == each.get(f"cell_types.B.{key}") for each in samples)
+    ]
+    assert len(alike) >= 3 and "receptors" not in alike  # B has receptors of its own
+    drawn = {each[f"cell_types.A.{alike[0]}"] for each in samples}
+    assert len(drawn) == 8 and drawn != {each[f"cell_types.A.{alike[1]}"] for each in samples}
+
+
+def test_an_interval_leaves_out_what_is_unknown_and_keeps_what_never_comes():
+    assert interval([1.0, 2.0, math.nan, 3.0], (0, 50, 100)) == (1.0, 2.0, 3.0)
+    assert interval([24.0] * 18 + [math.inf] * 2, (5, 50, 95)) == (24.0, 24.0, math.inf)
+    assert all(math.isnan(value) for value in interval([math.nan, math.nan], (5, 95)))
 
 
 def test_samples_are_common_to_the_designs_and_repeat_with_the_seed(designs):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from html.parser import HTMLParser
@@ -18,6 +19,8 @@ from payloadfield.errors import RunError
 from payloadfield.report.page.build import build_page
 from payloadfield.report.page.charts import binned, pareto_front
 from payloadfield.report.page.document import read_document
+from payloadfield.report.page.tables import assumptions, commands, grades
+from payloadfield.report.page.words import label, metric, number, with_spread
 from payloadfield.report.page.writing import BROWSERS, report_numbers, write_report
 from payloadfield.store.simulate import simulate
 from payloadfield.study import load_study
@@ -25,6 +28,7 @@ from payloadfield.study import load_study
 BROWSER = next((found for name in BROWSERS if (found := shutil.which(name))), None)
 SECTIONS = (
     "summary",
+    "cells",
     "price",
     "doses",
     "fates",
@@ -83,6 +87,10 @@ def test_the_page_stands_alone(page, outline):
         for key in ("src", "href", "xlink:href", "action", "data"):
             assert attributes.get(key, "#").startswith(("#", "data:"))
     assert not re.search(r"url\((?!#|data:)", text) and "@import" not in text
+
+
+def test_no_formula_is_left_as_its_source(page):
+    assert "mathdefault" not in page.read_text()
 
 
 def test_every_section_is_there_and_linked(outline):
@@ -145,6 +153,26 @@ def test_ranks_on_the_page_are_those_of_the_comparison(compared, outline):
         start = next(k for k in range(len(cells)) if cells[k : k + 2] == ["1", order[0]])
         assert order[1] in cells[start:]
         cells = cells[start + 2 :]
+
+
+def test_inputs_of_every_design_are_listed_with_who_uses_them(compared):
+    document = read_document([compared.folder])
+    rows = {(row[1], row[2]): row[-1] for row in assumptions(document).rows}
+    assert rows["agents.T-DXd.linker.kcat_over_km", "0.001 1/nM/s"] == "outside, amplified; outside, antigen lost"
+    assert "all" in rows.values()
+    assert sum(grades(document).values()) >= len({key for key, _ in rows})
+
+
+def test_how_to_reproduce_is_the_command_that_was_given(compared):
+    first, second = commands(read_document([compared.folder]))
+    given = shlex.split(first)
+    assert given[:2] == ["payloadfield", "compare"] and {
+        "--samples=2",
+        "--placements=1",
+        "--dose=10",
+        "--refine",
+    } <= set(given)
+    assert second == "payloadfield report again -o report.html"
 
 
 def test_numbers_beside_the_page_are_those_of_the_metrics_file(compared):
@@ -224,6 +252,20 @@ def test_a_pdf_without_a_browser_is_refused_and_the_page_is_there(compared, tmp_
     assert run_program(["report", str(compared.folder), "-o", str(out), "--pdf"]) == 1
     assert "no browser is here to print it" in capsys.readouterr().err
     assert out.exists()
+
+
+def test_numbers_and_names_are_those_that_people_use():
+    assert [metric("fraction_killed", value) for value in (0.4483, 0.00372, 7.7e-10, 1.0)] == [
+        "44.8",
+        "0.37",
+        "0",
+        "100.0",
+    ]
+    assert [number(value) for value in (np.inf, np.nan, 451234.0, -2.5)] == ["never", "–", "451234", "−2.5"]
+    assert with_spread("fraction_killed", 0.5, (0.25, 0.75)) == "50.0 (25.0 to 75.0)"
+    assert label("bound_payload_exposure_mean") == "mean exposure to payload bound to its target"
+    assert label("payload_exposure_mean") == "mean exposure to free payload in cells"
+    assert label("fraction_quiescent") == "quiescent" and label("own_field") == "own field"
 
 
 def test_the_front_joins_what_no_other_design_beats():

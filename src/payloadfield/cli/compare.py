@@ -45,6 +45,14 @@ if TYPE_CHECKING:
 )
 @click.option("--samples", type=click.IntRange(min=0), default=0, help="Samples of the numbers within their ranges.")
 @click.option("--placements", type=click.IntRange(min=0), default=0, help="Samples of where the cells lie.")
+@click.option(
+    "--neighbour-limit",
+    metavar="EXPOSURE",
+    help="Exposure of the neighbours up to which doses count, such as '30 nM h'.  [default: the first design's]",
+)
+@click.option(
+    "--batch", type=click.IntRange(min=1), help="Designs solved together.  [default: 64 on a GPU, 1 on a CPU]"
+)
 @click.option("--refine", is_flag=True, help="Also solve with finer steps and coarser voxels, to see how results move.")
 @click.option(
     "--benchmark", is_flag=True, help="Also time every backend at hand on one case, and compare their results."
@@ -54,8 +62,8 @@ if TYPE_CHECKING:
 @json_option
 def compare(
     study: Path, output: Path, backend: str | None, overrides: tuple[str, ...], doses: tuple[float, ...],
-    targets: tuple[str, ...], rank_by: str | None, samples: int, placements: int, refine: bool,
-    benchmark: bool, parquet: bool, quiet: bool, as_json: bool,
+    targets: tuple[str, ...], rank_by: str | None, samples: int, placements: int, neighbour_limit: str | None,
+    batch: int | None, refine: bool, benchmark: bool, parquet: bool, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Run every [[design]] of STUDY under every [[scenario]], measure each run and rank the designs.
 
@@ -66,16 +74,21 @@ def compare(
     from payloadfield.compare.comparison import Request, compare_designs
     from payloadfield.compare.parquet import refuse_without_parquet, write_tables
     from payloadfield.store.interrupt import listening
+    from payloadfield.units import parse_quantity
 
     if parquet:
         refuse_without_parquet()
     show_log_messages(is_quiet=quiet)
-    request = Request(study, overrides, (1.0, *doses), targets, rank_by, samples, placements, refine, benchmark)
+    request = Request(
+        study, overrides, (1.0, *doses), targets, rank_by, samples, placements, refine, benchmark,
+        None if neighbour_limit is None else parse_quantity(neighbour_limit, "nM*h", "--neighbour-limit"),
+    )  # fmt: skip
     with listening(lambda: click.echo("\nStopping after this step; once more stops at once.", err=True)) as stop:
         compared = compare_designs(
             request,
             output,
             backend=backend,
+            together=batch,
             stop=stop,
             announce=lambda index, case: _announce(index, case, is_quiet=quiet),
             tell=lambda text: None if quiet else click.echo(text, err=True),

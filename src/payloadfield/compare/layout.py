@@ -5,6 +5,8 @@ COMPARISON/
   runs/NNN-NAME/    a run directory for every scenario, design and dose
   metrics.csv       scenario, design, dose_factor, cell_type, metric, value, unit
   ranks.csv         scenario, design, rank and its stability, for the metric that ranks
+  windows.csv       scenario, design, the neighbours' limit, effect and dose there: with more doses than one
+  spread.csv        scenario, design, cells, metric, n_samples, p05, median, p95: with --samples or --placements
   refinement.csv    scenario, design, cell_type, metric, value, finer steps, coarser voxels: with --refine
   benchmark.json    speed of the backends at hand and their agreement: with --benchmark
   samples.csv       sample, scenario, design, cell_type, metric, value, unit: with --samples or --placements
@@ -23,6 +25,7 @@ from payloadfield.errors import RunError
 from payloadfield.store.files import write_atomically
 
 COMPARISON, METRICS, RANKS, SAMPLES = "comparison.json", "metrics.csv", "ranks.csv", "samples.csv"
+WINDOWS, SPREAD = "windows.csv", "spread.csv"
 REFINEMENT, BENCHMARK = "refinement.csv", "benchmark.json"
 LAYOUT_VERSION = 1
 

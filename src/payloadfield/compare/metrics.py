@@ -21,6 +21,9 @@ QUANTILES = {"p05": 5, "p25": 25, "median": 50, "p75": 75, "p95": 95}
 EFFECT = 0.5
 """Time to effect: when this share of a type's cells is dead or senescent."""
 
+TAKEN_UP = "taken_up_from_"
+"""How the mechanism names the payload taken up from each source."""
+
 _FELL = 1.0 - 1e-6  # a number of cells that rounding alone moves has not fallen
 _INSIDE, _OUTSIDE = "released_inside", "released_outside"  # of the module `released`
 _BINS = 12
@@ -87,6 +90,7 @@ def _of_type(results: Results, kinds: Kinds, chosen: np.ndarray) -> Iterator[tup
         yield f"{name}_mean", float(np.mean(values)), unit
         for label, percent in QUANTILES.items():
             yield f"{name}_{label}", float(np.percentile(values, percent)), unit
+    yield from _of_sources(results, chosen)
     if kinds.fates:
         yield from _of_fates(results, kinds, chosen)
     if kinds.bath_distance is not None:
@@ -95,10 +99,20 @@ def _of_type(results: Results, kinds: Kinds, chosen: np.ndarray) -> Iterator[tup
             yield f"{name}_penetration_depth", depth, "um"
 
 
+def _of_sources(results: Results, chosen: np.ndarray) -> Iterator[tuple[str, float, str]]:
+    """Shares of the payload taken up, by where it came from (module `sources`); nan where cells took none."""
+    amounts = {name: float(results.cells[name][chosen].sum()) for name in results.cells if name.startswith(TAKEN_UP)}
+    total = sum(amounts.values())
+    for name, amount in amounts.items():
+        yield f"share_{name.removeprefix('taken_up_')}", amount / total if total > 0 else math.nan, "1"
+
+
 def _of_fates(results: Results, kinds: Kinds, chosen: np.ndarray) -> Iterator[tuple[str, float, str]]:
     total = sum(float(results.cells[name][chosen].sum()) for name in kinds.fates)
     for name in kinds.fates:
         yield f"fraction_{name}", float(results.cells[name][chosen].sum()) / total, "1"
+    spared = [name for name in kinds.living if name != "senescent"]
+    yield "fraction_spared", sum(float(results.cells[name][chosen].sum()) for name in spared) / total, "1"
     yield "fraction_killed", sum(float(results.cells[name][chosen].sum()) for name in kinds.dead) / total, "1"
     yield "time_to_effect", time_to_effect(results.series, kinds, chosen), "h"
     yield "time_to_regrowth", time_to_regrowth(results.series, kinds, chosen), "h"

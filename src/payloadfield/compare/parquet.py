@@ -5,9 +5,11 @@ from __future__ import annotations
 from io import BytesIO
 from pathlib import Path
 
-from payloadfield.compare.layout import METRICS, RANKS, SAMPLES
+from payloadfield.compare.layout import METRICS, RANKS, REFINEMENT, SAMPLES, SPREAD, WINDOWS
 from payloadfield.errors import RunError
 from payloadfield.store.files import write_atomically
+
+TABLES = (METRICS, RANKS, WINDOWS, SAMPLES, SPREAD, REFINEMENT)
 
 
 def refuse_without_parquet() -> None:
@@ -34,4 +36,4 @@ def write_parquet(table: Path) -> Path:
 
 def write_tables(folder: Path) -> list[Path]:
     """The tables of a comparison's folder as Parquet."""
-    return [write_parquet(folder / name) for name in (METRICS, RANKS, SAMPLES) if (folder / name).exists()]
+    return [write_parquet(folder / name) for name in TABLES if (folder / name).exists()]

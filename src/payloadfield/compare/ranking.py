@@ -62,16 +62,28 @@ def _shares(places: np.ndarray, own: int) -> tuple[float, float]:
 def _spread(drawn: np.ndarray, column: int, sign: float) -> tuple[float, float]:
     if not len(drawn):
         return float("nan"), float("nan")
-    low, high = np.nanpercentile(sign * drawn[:, column], (5, 95))
-    return float(low), float(high)
+    low, high = interval((sign * drawn[:, column]).tolist(), (5, 95))
+    return low, high
+
+
+def interval(values: Sequence[float], percents: Sequence[float]) -> tuple[float, ...]:
+    """Percentiles of the values that are known (not nan), straight lines between them; nan where none is.
+
+    Where one of them is infinite, as a time that never comes, the value of the nearest rank: no line leads there.
+    """
+    known = [value for value in values if not np.isnan(value)]
+    if not known:
+        return tuple(float("nan") for _ in percents)
+    method = "linear" if np.isfinite(known).all() else "inverted_cdf"
+    return tuple(float(np.percentile(known, percent, method=method)) for percent in percents)
 
 
 def therapeutic_window(neighbour: Sequence[float], kill: Sequence[float], limit: float) -> float:
     """Target kill at the dose where the neighbours' exposure reaches a limit, from a ladder of doses.
 
-    neighbour, kill: neighbours' exposure and target kill at rising doses. Between two doses kill is taken as linear in
-    the logarithm of the neighbours' exposure. nan where even the lowest dose exposes them beyond the limit; the kill at
-    the highest dose where none does.
+    neighbour, kill: neighbours' exposure and target kill at the same doses, in any order. Between two doses kill is
+    taken as linear in the logarithm of the neighbours' exposure. nan where even the lowest dose exposes them beyond the
+    limit; the kill at the highest dose where none does.
     """
     exposure, killed = np.asarray(neighbour, float), np.asarray(kill, float)
     order = np.argsort(exposure, kind="stable")

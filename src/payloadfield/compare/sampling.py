@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from payloadfield.compare.solve import solve_and_measure
 from payloadfield.compare.uncertainty import make_samples, uncertain_numbers
 from payloadfield.solver.discretisation import make_plan
 from payloadfield.solver.variants import plan_beside
+from payloadfield.store.digest import study_digest
 from payloadfield.store.interrupt import StopRequest
 from payloadfield.study import Study
 from payloadfield.study.designs import make_variant, make_variants
@@ -62,20 +62,23 @@ def draw_samples(
     stop: StopRequest | None = None,
     tell: Callable[[str], None] = lambda text: None,
 ) -> list[SampledMetrics]:
-    """Metrics of every case in every sample; samples that were solved before are read from their files.
+    """Metrics of every case in every sample; those solved before for the same cases are read from their files.
 
     tell: hears of every sample.  Writes samples.csv; after a stop, of the samples that are whole.
     """
     (folder / FOLDER).mkdir(exist_ok=True)
     request, found = stop or StopRequest(), list[SampledMetrics]()
+    own = [[case.scenario, case.design, study_digest(case.study)] for case in cases]
     for name, studies in _samples(wanted, cases):
         path = folder / FOLDER / f"{name.replace(' ', '-')}.json"
-        if not path.exists():
+        kept = layout.read_json(path)
+        if kept.get("cases") != own:
             if request.is_set:
                 break
             tell(f"sample: {name}")
-            layout.write_json(path, {"sample": name, "metrics": _solve(studies(), backend)})
-        rows = json.loads(path.read_text(encoding="utf-8"))["metrics"]
+            kept = {"sample": name, "cases": own, "metrics": _solve(studies(), backend)}
+            layout.write_json(path, kept)
+        rows = kept["metrics"]
         found += [_read(name, case, each) for case, each in zip(cases, rows, strict=True)]
     rows = ((s.sample, s.scenario, s.design, m.cell_type, m.name, m.value, m.unit) for s in found for m in s.metrics)
     layout.write_rows(folder / layout.SAMPLES, _HEADER, rows)

@@ -49,6 +49,18 @@ def solve_and_measure(study: Study, *, backend: str | None = None, plan: Any = N
     return Measured(measure(kept, kinds_of_study(study, kept.cells)), sim.n_steps, worst)
 
 
+def metric_names(study: Study) -> list[str]:
+    """Names of the metrics that a run of a study will have for each cell type, known before it is solved."""
+    cells, states = study.cells, study.mechanism.states
+    columns = {"type": np.array(cells.type_names)[cells.type_index]}
+    columns |= {f"{axis}_um": cells.position[:, k] for k, axis in enumerate("zyx")}
+    table = Table(columns | {state.name: np.ones(len(cells.type_index)) for state in states}, {})
+    start = CellSeries(times=np.zeros(1), cells={}, ledger={})
+    return list(
+        dict.fromkeys(m.name for m in measure(_Kept(table, start), kinds_of_study(study, table)) if m.cell_type)
+    )
+
+
 def kinds_of_study(study: Study, cells: Table) -> Kinds:
     """What the columns of a study's cells are."""
     states = study.mechanism.states

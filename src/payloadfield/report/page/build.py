@@ -12,11 +12,13 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from payloadfield.report.page import charts, tables
+from payloadfield.compare.metrics import TAKEN_UP
+from payloadfield.report.page import charts, results, tables
 from payloadfield.report.page.document import Document
 from payloadfield.report.page.sections import draw_sections
 from payloadfield.report.page.svg import style, to_svg
-from payloadfield.report.style import hours, readable
+from payloadfield.report.page.words import axis_label, label, metric
+from payloadfield.report.style import hours
 from payloadfield.store.drivers import Driver, describe_driver
 
 _MOST_TIMES = 4
@@ -41,14 +43,17 @@ def build_page(document: Document, times: Sequence[float] = ()) -> str:
     template = environment.from_string(here.joinpath("page.html.j2").read_text(encoding="utf-8"))
     look = Markup(here.joinpath("page.css").read_text(encoding="utf-8"))
     with style():
-        return template.render(**_content(document, times), css=look, readable=readable)
+        return template.render(**_content(document, times), css=look)
 
 
 def _content(document: Document, times: Sequence[float]) -> dict[str, Any]:
     main = document.main
     return {
         "document": document,
-        "summaries": [tables.summary(document, scenario) for scenario in document.scenarios] if main else [],
+        "headline": results.headline(document) if main else "",
+        "summaries": [results.summary(document, scenario) for scenario in document.scenarios] if main else [],
+        "notes": results.notes(document) if main else [],
+        "by_cell_type": [table for scenario in document.scenarios for table in _by_cell_type(document, scenario)],
         "unfinished": tables.unfinished(document),
         "pareto": _pareto(document),
         "dose_response": _dose_response(document),
@@ -70,6 +75,13 @@ def _content(document: Document, times: Sequence[float]) -> dict[str, Any]:
     }
 
 
+def _by_cell_type(document: Document, scenario: str) -> list[tables.Table]:
+    if not document.main:
+        return []
+    found = (results.fates_by_cell_type(document, scenario), results.exposures_by_cell_type(document, scenario))
+    return [table for table in found if table is not None]
+
+
 def _picture(name: str, caption: str, words: str, draw: Callable[[], Figure]) -> Picture:
     return Picture(Markup(to_svg(draw(), name, words)), caption)
 
@@ -81,10 +93,12 @@ def _pareto(document: Document) -> Picture | None:
     for case in document.main:
         effect = document.value(case, document.rank_by, document.targets)
         price = document.value(case, document.neighbour_metric, document.neighbours)
-        points.append(f"{case.name}: effect {tables.number(effect)}, price {tables.number(price)}")
+        names = (document.rank_by, document.neighbour_metric)
+        points.append(f"{case.name}: effect {metric(names[0], effect)}, price {metric(names[1], price)}")
     caption = (
         "Effect on the targets against the price in the neighbours. Up and to the left is better; the line joins "
         "designs that no other beats in both."
+        + (" Thin lines: 5th to 95th percentile over the samples." if document.spread else "")
     )
     words = "Effect against price. " + "; ".join(points)
     return _picture("pareto", caption, words, lambda: charts.draw_pareto(document))
@@ -94,8 +108,9 @@ def _dose_response(document: Document) -> Picture | None:
     if len(document.dose_factors) < 2 or not document.main:
         return None
     n_doses, n_designs = len(document.dose_factors), len(document.designs)
-    words = f"{readable(document.rank_by)} of the targets at {n_doses} doses for {n_designs} designs"
-    return _picture("doses", "Effect on the targets at each dose.", words, lambda: charts.draw_dose_response(document))
+    words = f"{axis_label(document.rank_by, '1', 'targets')} at {n_doses} doses for {n_designs} designs"
+    caption = "Effect on the targets with every dose of the schedule multiplied by the same factor."
+    return _picture("doses", caption, words, lambda: charts.draw_dose_response(document))
 
 
 def _fates(document: Document) -> Picture | None:
@@ -106,16 +121,18 @@ def _fates(document: Document) -> Picture | None:
         f"{charts.fate_share(case, ['senescent'], document.targets)[-1]:.0%} senescent at the end"
         for case in document.main
     )
-    caption = "What becomes of the target cells. Solid: dead; dotted: senescent; thin dashes: doses and washes."
+    caption = "What becomes of the target cells. Solid: dead; dotted: senescent; thin dashes: later doses and washes."
     return _picture("fates", caption, "Fates of the target cells. " + ends, lambda: charts.draw_fates(document))
 
 
 def _sources(document: Document) -> Picture | None:
-    found = [name for name in document.main[0].run.cells if name.startswith("taken_up_from_")] if document.main else []
+    found = list(dict.fromkeys(name for case in document.main for name in case.run.cells if name.startswith(TAKEN_UP)))
     if not found:
         return None
-    words = "Shares of the payload taken up by source: " + ", ".join(readable(name) for name in found)
-    caption = "Where the payload that each cell type took up came from."
+    words = "Shares of the payload taken up by source: " + ", ".join(label(name) for name in found)
+    caption = (
+        "Where the payload that each cell type took up came from, by the number of molecules; no bar: none taken up."
+    )
     return _picture("sources", caption, words, lambda: charts.draw_sources(document, found))
 
 
@@ -126,8 +143,9 @@ def _distances(document: Document) -> list[Picture]:
     return [
         _picture(
             f"distance-{name}",
-            f"{readable(name).capitalize()} against distance, medians over bins of equal numbers; dotted: neighbours.",
-            f"Median {readable(name)} against distance, a line for each of {len(document.designs)} designs",
+            f"{_title(name)} against distance, medians over bins of equal numbers of cells. Solid: targets; dotted: "
+            "neighbours. Where exposures span decades the axis is logarithmic.",
+            f"Median {label(name)} against distance, a line for each of {len(document.designs)} designs",
             lambda name=name: charts.draw_distances(document, name),  # type: ignore[misc]
         )
         for name in wanted
@@ -144,14 +162,19 @@ def _sections(document: Document, times: Sequence[float]) -> list[tuple[str, lis
         pictures = [
             _picture(
                 f"field-{place}-{field}",
-                f"{readable(field).capitalize()} in a vertical section, all on one colour scale; solid is grey.",
-                f"{readable(field)} of {len(cases)} designs at {', '.join(hours(time) for time in chosen)}",
+                f"Concentration of {label(field)} in a vertical section, all on one colour scale; solid is grey.",
+                f"{label(field)} of {len(cases)} designs at {', '.join(hours(time) for time in chosen)}",
                 lambda scenario=scenario, field=field: draw_sections(document, scenario, field, chosen),  # type: ignore[misc]
             )
             for field in (cases[0].run.field_names if cases else [])
         ]
         found.append((scenario, pictures))
     return found
+
+
+def _title(name: str) -> str:
+    words = label(name)
+    return words[0].upper() + words[1:]
 
 
 def _times(document: Document) -> list[float]:

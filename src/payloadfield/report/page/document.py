@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from payloadfield.compare import layout
-from payloadfield.compare.comparison import mean_over
 from payloadfield.compare.metrics import Kinds, Metric, measure
 from payloadfield.compare.places import antigen_positive, distance_to_sides
+from payloadfield.compare.ranking import Rank, rank_designs
+from payloadfield.compare.summary import default_rank, mean_over, price_metric
 from payloadfield.errors import RunError
+from payloadfield.store.layout import MANIFEST
 from payloadfield.store.reader import Run, open_run
 
 FINISHED = "finished"
@@ -69,8 +71,8 @@ class Case:
 class Document:
     """A report before it is drawn.
 
-    targets, neighbours: cell types.  rank_by: metric of the targets that ranks.  ranks: rows of ranks.csv.  refinement:
-    rows of refinement.csv.  facts: of comparison.json, empty for plain runs.
+    targets, neighbours: cell types.  rank_by: metric of the targets that ranks.  ranks, windows, spread, refinement:
+    rows of those files.  facts: of comparison.json, empty for plain runs.  not_begun: cases that have no run, in words.
     """
 
     title: str
@@ -79,7 +81,10 @@ class Document:
     neighbours: Sequence[str]
     rank_by: str
     ranks: Sequence[Mapping[str, str]] = ()
+    windows: Sequence[Mapping[str, str]] = ()
+    spread: Sequence[Mapping[str, str]] = ()
     refinement: Sequence[Mapping[str, str]] = ()
+    not_begun: Sequence[str] = ()
     benchmark: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -121,9 +126,26 @@ class Document:
     @cached_property
     def neighbour_metric(self) -> str:
         """What stands for the price that neighbours pay."""
-        names = {each.name for case in self.main for each in case.metrics}
-        wanted = ("bound_payload_exposure_mean", "payload_exposure_mean")
-        return next((name for name in wanted if name in names), self.rank_by)
+        names = [each.name for case in self.main for each in case.metrics if each.cell_type]
+        return self.facts.get("neighbour_metric") or price_metric(names, self.rank_by)
+
+    def has_metric(self, name: str) -> bool:
+        """Whether any run has a metric."""
+        return any(each.name == name for case in self.main for each in case.metrics)
+
+    @cached_property
+    def _spreads(self) -> dict[tuple[str, str, str, str], tuple[float, float]]:
+        keys = ("scenario", "design", "cells", "metric")
+        rows = ((tuple(row[key] for key in keys), (float(row["p05"]), float(row["p95"]))) for row in self.spread)
+        return dict(rows)  # type: ignore[arg-type]
+
+    def spread_of(self, case: Case, cells: str, name: str) -> tuple[float, float] | None:
+        """5th and 95th percentile of a metric over the samples; None without."""
+        return self._spreads.get((case.scenario, case.design, cells, name))
+
+    def rank(self, values: Mapping[str, float]) -> list[Rank]:
+        """Designs from best to worst."""
+        return rank_designs(values)
 
     def unit(self, name: str) -> str:
         """Unit of a metric."""
@@ -147,25 +169,34 @@ def read_document(paths: Sequence[str | Path]) -> Document:
 
 def _of_comparison(folder: Path) -> Document:
     facts = layout.read_comparison(folder)
-    cases = [
-        Case(
-            each["scenario"], each["design"], each["dose_factor"], open_run(folder / each["folder"]),
-            each["state"], each["reason"], each["changes"],
-        )
-        for each in facts["cases"]
-        if (folder / each["folder"]).exists()
-    ]  # fmt: skip
+    begun = [each for each in facts["cases"] if (folder / each["folder"] / MANIFEST).exists()]
+    cases = [_case(each, open_run(folder / each["folder"])) for each in begun]
+    names = [metric.name for case in cases if case.is_finished for metric in case.metrics if metric.cell_type]
     return Document(
         title=facts["title"],
         cases=cases,
         targets=facts["targets"],
         neighbours=facts["neighbours"],
-        rank_by=facts["rank_by"],
+        rank_by=facts["rank_by"] or default_rank(names),
         ranks=layout.read_rows(folder / layout.RANKS),
+        windows=layout.read_rows(folder / layout.WINDOWS),
+        spread=layout.read_rows(folder / layout.SPREAD),
         refinement=layout.read_rows(folder / layout.REFINEMENT),
         benchmark=layout.read_json(folder / layout.BENCHMARK),
         facts=facts,
+        not_begun=[
+            f"{each['design']}, {each['scenario']}"
+            + ("" if each["dose_factor"] == 1.0 else f", {each['dose_factor']:g} times the dose")
+            for each in facts["cases"]
+            if each not in begun
+        ],
     )
+
+
+def _case(facts: Mapping[str, Any], run: Run) -> Case:
+    """A case as its own run says it ended: the comparison may have been killed before it could note it."""
+    reason = facts["reason"] if facts["state"] == run.state else run.manifest["reason"]
+    return Case(facts["scenario"], facts["design"], facts["dose_factor"], run, run.state, reason, facts["changes"])
 
 
 def _of_runs(folders: Sequence[Path]) -> Document:
@@ -176,14 +207,13 @@ def _of_runs(folders: Sequence[Path]) -> Document:
     types = list(dict.fromkeys(runs[0].cells["type"].tolist()))
     targets = antigen_positive(runs[0].cells) or types
     ranked = [case for case in cases if case.is_finished]
-    known = {metric.name for case in ranked for metric in case.metrics}
-    wanted = ("fraction_killed", "bound_payload_exposure_mean", "payload_exposure_mean", "n_cells")
+    known = [metric.name for case in ranked for metric in case.metrics if metric.cell_type]
     return Document(
         title=runs[0].title,
         cases=cases,
         targets=targets,
         neighbours=[name for name in types if name not in targets],
-        rank_by=next((name for name in wanted if name in known), "n_cells"),
+        rank_by=default_rank(known),
     )
 
 

@@ -17,12 +17,14 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 LINES = ("-", "--", "-.", ":")
 
 _PIXELS = 90.0  # of the page to an inch of a figure
+_LEAST = 0.7  # of its width that a figure keeps on a small screen, where it is scrolled
 
 INK = "#010203"
 """Drawn in the page's own text colour, light or dark."""
 
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
+    "text.parse_math": False,  # a $ in a name is a $
     "svg.hashsalt": "payloadfield",
     "font.family": "sans-serif",
     "font.size": 10,
@@ -75,7 +77,8 @@ def to_svg(figure: Figure, name: str, description: str) -> str:
     text = text.replace(INK, "currentColor")
     text = re.sub(r'font: ([^;"]*)\'sans-serif\'', r"font: \1system-ui, sans-serif", text)
     width = figure.get_size_inches()[0]
-    head = f'<svg role="img" aria-label="{escape(description, quote=True)}" style="width: {width * _PIXELS:.0f}px"'
+    head = f'<svg role="img" aria-label="{escape(description, quote=True)}" style="width: {width * _PIXELS:.0f}px; '
+    head += f'min-width: {width * _PIXELS * _LEAST:.0f}px"'
     text = re.sub(r"<svg", head, text, count=1)
     return re.sub(r' (?:width|height)="[\d.]+pt"', "", text, count=2).strip()
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from payloadfield.compare.ranking import therapeutic_window
 from payloadfield.report.page.document import Case, Document
-from payloadfield.report.style import readable
+from payloadfield.report.page.words import label, number
 
 GRADES = ("assumed", "estimated", "fitted", "measured")
 
@@ -22,78 +21,6 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     numbers: frozenset[int] = frozenset()
-
-
-def number(value: float, digits: int = 3) -> str:
-    """A number for people; a dash where there is none, and words for what never happens."""
-    if math.isnan(value):
-        return "–"
-    if math.isinf(value):
-        return "never"
-    return f"{value:.{digits}g}"
-
-
-def summary(document: Document, scenario: str) -> Table:
-    """Ranks of the designs in one scenario, and what they cost."""
-    ranked = {row["design"]: row for row in document.ranks if row["scenario"] == scenario}
-    price, is_sampled = document.neighbour_metric, any(_is_number(row["stability"]) for row in ranked.values())
-    columns = ["rank", "design", _head(document, document.rank_by, "targets"), _head(document, price, "neighbours")]
-    more = [name for name in ("fraction_senescent", "time_to_effect") if document.has_fates]
-    columns += [_head(document, name, "targets") for name in more]
-    has_window = len(document.dose_factors) > 1 and bool(document.neighbours)
-    columns += ["effect at the neighbours' limit"] if has_window else []
-    columns += ["same rank in samples", "5% to 95%"] if is_sampled else []
-    rows = []
-    for place, design in _order(document, scenario, ranked):
-        case = document.find(scenario, design)
-        if case is None:
-            continue
-        row = [place, design, number(document.value(case, document.rank_by, document.targets))]
-        row.append(number(document.value(case, price, document.neighbours)))
-        row += [number(document.value(case, name, document.targets)) for name in more]
-        row += [number(window(document, scenario, design))] if has_window else []
-        row += _stability(ranked.get(design)) if is_sampled else []
-        rows.append(row)
-    return Table(scenario or "Runs", columns, rows, frozenset(range(2, len(columns))) | {0})
-
-
-def window(document: Document, scenario: str, design: str) -> float:
-    """Effect on the targets at the dose where neighbours are exposed as by the first design at the study's dose."""
-    limit_case = document.find(scenario, document.designs[0])
-    cases = [document.find(scenario, design, factor) for factor in document.dose_factors]
-    known = [case for case in cases if case is not None]
-    if limit_case is None or not known:
-        return math.nan
-    price = [document.value(case, document.neighbour_metric, document.neighbours) for case in known]
-    effect = [document.value(case, document.rank_by, document.targets) for case in known]
-    limit = document.value(limit_case, document.neighbour_metric, document.neighbours)
-    return therapeutic_window(price, effect, limit)
-
-
-def _order(document: Document, scenario: str, ranked: Mapping[str, Mapping[str, str]]) -> list[tuple[str, str]]:
-    if ranked:
-        return [(row["rank"], design) for design, row in ranked.items()]
-    values = []
-    for design in document.designs:
-        case = document.find(scenario, design)
-        if case is not None:
-            values.append((-document.value(case, document.rank_by, document.targets), design))
-    return [(str(place), design) for place, (_, design) in enumerate(sorted(values), start=1)]
-
-
-def _is_number(text: str) -> bool:
-    return text not in ("", "nan")
-
-
-def _stability(row: Mapping[str, str] | None) -> list[str]:
-    if row is None or not _is_number(row["stability"]):
-        return ["–", "–"]
-    return [f"{float(row['stability']):.0%}", f"{number(float(row['p05']))} to {number(float(row['p95']))}"]
-
-
-def _head(document: Document, name: str, who: str) -> str:
-    unit = document.unit(name)
-    return f"{who}: {readable(name)}" + ("" if unit == "1" else f" [{unit}]")
 
 
 def unfinished(document: Document) -> list[Case]:
@@ -150,24 +77,29 @@ def effort(document: Document) -> Table:
 
 
 def assumptions(document: Document) -> Table:
-    """Inputs of the first run by grade, the least known first."""
-    rows, seen = [], set()
-    for case in document.cases[:1]:
+    """Inputs of all designs by grade, the least known first, and the designs whose runs use each."""
+    cases = document.main or list(document.cases)
+    used: dict[tuple[str, ...], list[str]] = {}
+    for case in cases:
         for source in case.run.sources:
-            grade = str(source["grade"]).split(" ")[0]
-            if grade not in GRADES or source["key"] in seen:
-                continue
-            seen.add(source["key"])
-            value = f"{number(source['value'], 4)} {source['unit'] if source['unit'] != '1' else ''}".strip()
-            rows.append([str(source["grade"]), source["key"], value, source["citation"], source["origin"]])
+            if str(source["grade"]).split(" ")[0] in GRADES:
+                unit = source["unit"] if source["unit"] != "1" else ""
+                value = f"{number(source['value'], 4)} {unit}".strip()
+                row = (str(source["grade"]), source["key"], value, source["citation"], source["origin"])
+                used.setdefault(row, []).append(case.name)
+    names = [case.name for case in cases]
+    rows = [[*row, "all" if len(set(by)) == len(names) else "; ".join(dict.fromkeys(by))] for row, by in used.items()]
     order = {grade: place for place, grade in enumerate(GRADES)}
     rows.sort(key=lambda row: (order[row[0].split(" ")[0]], row[1]))
-    return Table("Inputs that the model used", ["grade", "input", "value", "source", "set by"], rows)
+    return Table("Inputs that the model used", ["grade", "input", "value", "source", "set by", "used by"], rows)
 
 
 def grades(document: Document) -> Mapping[str, int]:
-    """How many inputs have each grade, in the first run."""
-    return document.cases[0].run.manifest["inputs_by_grade"] if document.cases else {}
+    """How many inputs of all designs together have each grade, the least known first."""
+    keys: dict[str, set[str]] = {}
+    for row in assumptions(document).rows:
+        keys.setdefault(row[0].split(" ")[0], set()).add(row[1])
+    return {grade: len(found) for grade, found in keys.items()}
 
 
 def designs(document: Document) -> Table:
@@ -192,7 +124,7 @@ def refinement(document: Document) -> Table:
         "with voxels twice as large",
     ]
     rows = [
-        [row["scenario"], row["design"], row["cell_type"], readable(row["metric"]), number(float(row["value"])),
+        [row["scenario"], row["design"], row["cell_type"], label(row["metric"]), number(float(row["value"])),
          _change(row["value"], row["finer_steps"]), _change(row["value"], row["coarser_voxels"])]
         for row in document.refinement
     ]  # fmt: skip
@@ -209,6 +141,10 @@ def backends(document: Document) -> Table:
     ]  # fmt: skip
     caption = f"{document.benchmark['case']}; relative difference of exposures and fates from the first backend's"
     return Table(caption, columns, rows, frozenset(range(1, 6)))
+
+
+def _is_number(text: str) -> bool:
+    return text not in ("", "nan")
 
 
 def _change(value: str, other: str) -> str:
@@ -240,11 +176,5 @@ def commands(document: Document) -> list[str]:
             f"payloadfield run {case.run.directory.name}/study.toml -o again-{i}"
             for i, case in enumerate(document.cases)
         ]
-    parts = ["payloadfield", "compare", document.facts["study"], "-o", "again"]
-    for override in document.facts.get("overrides", []):
-        parts += ["--set", f"'{override}'"]
-    for factor in document.dose_factors:
-        parts += ["--dose", f"{factor:g}"] if factor != 1.0 else []
-    for key in ("samples", "placements"):
-        parts += [f"--{key}", str(document.facts[f"n_{key}"])] if document.facts.get(f"n_{key}") else []
-    return [" ".join(parts), "payloadfield report again -o report.html"]
+    compare = ["payloadfield", "compare", document.facts["study"], "-o", "again", *document.facts["options"]]
+    return [shlex.join(compare), "payloadfield report again -o report.html"]
