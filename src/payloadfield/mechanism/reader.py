@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -107,9 +109,15 @@ def _find(name_or_path: str | Path) -> Path:
 def _read(path: Path) -> tuple[str, dict[str, Any]]:
     text = _read_text(path)
     try:
-        return text, tomllib.loads(text)
+        return text, deepcopy(_parsed(text))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise MechanismError(f"{path.name}: not a TOML file: {error}") from error
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str) -> dict[str, Any]:
+    """The tables of a text, parsed once: each point of a sweep reads the same files."""
+    return tomllib.loads(text)
 
 
 def _read_text(path: Path) -> str:
