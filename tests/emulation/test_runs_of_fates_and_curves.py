@@ -103,9 +103,9 @@ def test_a_bath_that_follows_a_curve_is_that_of_the_reference(name, fixed):  # n
 def test_a_run_whose_bath_stays_is_another(monkeypatch):
     """A control: without the rows of the curves the bath stays."""
     driven, still = (simulate_on_device(make_driven("decay"), make_machine) for _ in range(2))
-    driven.run(until=10.0)
+    driven.run(until=4.0)
     monkeypatch.setattr(DeviceSimulation, "curve_pieces", lambda self: {})
-    still.run(until=10.0)
+    still.run(until=4.0)
     assert abs(driven.state.fields[0].sum() / still.state.fields[0].sum() - 1.0) > 0.05
 
 

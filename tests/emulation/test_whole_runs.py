@@ -19,7 +19,7 @@ from payloadfield.solver.device import engine
 from payloadfield.solver.device import simulation as device_simulation
 from payloadfield.solver.device.simulation import DeviceBatch, simulate_on_device
 
-DURATION = 30.0
+DURATION, SHORT = 30.0, 6.0
 ADC = [(0.0, {"adc": 50.0, "payload": 1.0}, 0.0)]
 WASHED = [*ADC, (20.0, {}, 0.9)]
 
@@ -137,6 +137,7 @@ def test_a_run_over_hours_is_that_of_the_reference(case, fixed, monkeypatch):
     assert largest_defect(records) < tolerances.BALANCE
 
 
+@pytest.mark.validate
 def test_a_single_precision_state_says_what_its_balance_is():
     """Not balanced to rounding in double precision: the figure is reported, not hidden."""
     records = simulate_on_device(make_case("closed_pocket", "float32"), make_machine).run()
@@ -144,7 +145,7 @@ def test_a_single_precision_state_says_what_its_balance_is():
 
 
 def test_a_run_of_the_program_repeats_bit_for_bit():
-    study = make_case("loop_of_fields", "mixed")
+    study = make_case("loop_of_fields", "mixed", duration=SHORT)
     first, second = (simulate_on_device(study, make_machine) for _ in range(2))
     first.run()
     second.run()
@@ -152,6 +153,7 @@ def test_a_run_of_the_program_repeats_bit_for_bit():
         np.testing.assert_array_equal(getattr(first.state, quantity), getattr(second.state, quantity))
 
 
+@pytest.mark.validate
 def test_a_run_of_the_program_does_not_hang_on_the_order_of_threads():
     """Every launch of a few steps, upwards and downwards."""
     study = make_case("gel_under_a_finite_bath")
@@ -160,13 +162,13 @@ def test_a_run_of_the_program_does_not_hang_on_the_order_of_threads():
         machine = HostMachine(mechanism, precision, n_designs, once=False)
         return machine, machine.code.module
 
-    assert len(simulate_on_device(study, make_twice).run(until=2.5)) > 1
+    assert len(simulate_on_device(study, make_twice).run(until=1.0)) > 1
 
 
-@pytest.mark.parametrize("case", ["closed_pocket", "loop_of_fields"])
+@pytest.mark.parametrize("case", ["loop_of_fields", pytest.param("closed_pocket", marks=pytest.mark.validate)])
 def test_how_often_the_host_looks_changes_no_bit(case, monkeypatch):
     """It hangs on wall time: attempts beyond a target are idle, and must leave nothing behind."""
-    study, found = make_case(case, "mixed"), []
+    study, found = make_case(case, "mixed", duration=DURATION if case == "closed_pocket" else SHORT), []
     for attempts in (1, 7):
         monkeypatch.setattr(device_simulation, "_attempts", lambda first, target, seconds, n=attempts: n)
         found.append(simulate_on_device(study, make_machine))
@@ -176,16 +178,18 @@ def test_how_often_the_host_looks_changes_no_bit(case, monkeypatch):
         np.testing.assert_array_equal(*(getattr(sim.state, quantity) for sim in found))
 
 
-@pytest.mark.parametrize("case", ["gel_under_a_finite_bath", "loop_of_fields"])
+@pytest.mark.parametrize(
+    "case", ["loop_of_fields", pytest.param("gel_under_a_finite_bath", marks=pytest.mark.validate)]
+)
 def test_a_run_of_the_program_continues_to_the_bit(case):
-    study = make_case(case, "mixed")
+    study = make_case(case, "mixed", duration=SHORT, outputs=[0.5 * SHORT])
     whole, first = (simulate_on_device(study, make_machine) for _ in range(2))
-    first.run(until=0.5 * DURATION)
+    first.run(until=0.5 * SHORT)
     kept = first.checkpoint()
     first.run()
     again = simulate_on_device(study, make_machine)
     again.restore(kept)
-    assert again.time == 0.5 * DURATION
+    assert again.time == 0.5 * SHORT
     again.run()
     whole.run()
     for quantity in QUANTITIES:
@@ -194,7 +198,7 @@ def test_a_run_of_the_program_continues_to_the_bit(case):
     assert again.n_steps == whole.n_steps and again.n_iterations == whole.n_iterations
 
 
-@pytest.mark.parametrize("case", ["infinite_bath", "gel_under_a_finite_bath"])
+@pytest.mark.parametrize("case", ["gel_under_a_finite_bath", pytest.param("infinite_bath", marks=pytest.mark.validate)])
 def test_peaks_and_times_above_thresholds_are_those_of_the_reference(case, fixed):
     """Over a rise and a fall: a first exposure that is washed out."""
     study = make_case(case, schedule=[(0.0, {"payload": 50.0}, 0.0), (15.0, {}, 0.99)])
@@ -234,15 +238,19 @@ def make_designs(bath_volume):
     ]
 
 
-@pytest.mark.parametrize("bath_volume", [6e5, pytest.param(np.inf, marks=pytest.mark.validate)])
-def test_a_batch_on_the_device_is_that_of_the_reference(bath_volume, fixed):
+@pytest.mark.parametrize(
+    ("bath_volume", "until"),
+    [(6e5, 3.0), *(pytest.param(volume, DURATION, marks=pytest.mark.validate) for volume in (6e5, np.inf))],
+)
+def test_a_batch_on_the_device_is_that_of_the_reference(bath_volume, until, fixed):
     studies = make_designs(bath_volume)
     batch = DeviceBatch(studies, make_machine)
-    records = list(batch.steps())
+    records = batch.run(until)
     expected = BatchSimulation(studies, "numpy")
     for design in expected.designs:
         design.backend.__class__ = FixedReference
-    twins = expected.run()
+    twins = expected.run(until)
+    assert len(records) > 4
     assert [r.worst_design for r in records] == [r.worst_design for r in twins]
     for design, twin in zip(batch.designs, expected.designs, strict=True):
         compare(design, twin, TOLERANCE["float64"])
@@ -253,7 +261,7 @@ def test_a_design_of_a_batch_is_to_the_bit_what_it_is_beside_others_with_the_sam
     """Twice the same design gives the same bits, whatever stands between."""
     one, other = make_designs(6e5)[:2]
     designs = DeviceBatch([one, other, one], make_machine)
-    list(designs.steps(until=5.0))
+    list(designs.steps(until=0.8))
     for quantity in QUANTITIES:
         first, last = (getattr(designs.designs[d].state, quantity) for d in (0, 2))
         np.testing.assert_array_equal(first, last)
@@ -272,9 +280,16 @@ def test_more_iterations_are_taken_and_told_of_where_solves_leave_too_much(monke
     per_solve = {r.iterations // (4 * sim.plan.n_fields) for r in records}
     assert {engine.ITERATIONS, 2 * engine.ITERATIONS} <= per_solve
     assert all(r.worst_residual <= 0.5 for r in records)
+
+
+@pytest.mark.validate
+def test_how_often_the_host_looks_changes_no_number_of_iterations(monkeypatch):
+    monkeypatch.setattr(engine, "RESIDUAL_LIMIT", 0.5)
+    monkeypatch.setattr(engine, "QUIET_STEPS", 3)
+    usual, often = (simulate_on_device(make_case("closed_pocket"), make_machine) for _ in range(2))
+    records = usual.run()
     monkeypatch.setattr(device_simulation, "_attempts", lambda first, target, seconds: 1)
-    again = simulate_on_device(make_case("closed_pocket"), make_machine)
-    assert [r.iterations for r in again.run()] == [r.iterations for r in records]
+    assert [r.iterations for r in often.run()] == [r.iterations for r in records]
 
 
 def test_a_rate_that_is_no_number_stops_the_run_and_says_where():
