@@ -56,7 +56,7 @@ def sweep(
         refuse_without_parquet()
     show_log_messages(is_quiet=quiet)
     job = open_job(sweep_file, output)
-    progress = _Progress(job, is_quiet=quiet)
+    progress = _Progress(_waiting(job, part), is_quiet=quiet)
     with listening(
         lambda: click.echo("\nStopping after the points at work; once more stops at once.", err=True)
     ) as stop:
@@ -75,6 +75,13 @@ def sweep(
     _print_end(facts, left, as_json=as_json)
     if stop.is_set:
         raise KeyboardInterrupt
+
+
+def _waiting(job: Job, part: str | None) -> int:
+    """How many points this process, or its workers, have before them."""
+    from payloadfield.compare.sweep.part import parse_part, part_of
+
+    return len(job.remaining()) if part is None else len(part_of(job, *parse_part(part)))
 
 
 def _workers(count: int | None, scheduler: str | None, slurm: tuple[str, ...]) -> Any:
@@ -118,8 +125,9 @@ def _print_end(facts: dict[str, Any], left: int, *, as_json: bool) -> None:
 class _Progress:
     """Says how far a sweep is, and how long the rest will take."""
 
-    def __init__(self, job: Job, *, is_quiet: bool) -> None:
-        self._n_points, self._left = len(job.points), len(job.remaining())
+    def __init__(self, n_points: int, *, is_quiet: bool) -> None:
+        """n_points: that wait to be solved here."""
+        self._n_points = n_points
         self._began, self._shown, self._ended, self._is_quiet = monotonic(), monotonic(), 0, is_quiet
 
     def report(self, index: int, reason: str | None) -> None:
@@ -130,6 +138,6 @@ class _Progress:
         if self._is_quiet or monotonic() - self._shown < _EVERY:
             return
         self._shown = monotonic()
-        rest = self._left - self._ended
+        rest = self._n_points - self._ended
         seconds = (self._shown - self._began) * rest / self._ended
-        click.echo(f"{self._n_points - rest} of {self._n_points} points, {duration(seconds)} left", err=True)
+        click.echo(f"{self._ended} of {self._n_points} points, {duration(seconds)} left", err=True)

@@ -22,6 +22,11 @@ def parse_part(text: str) -> tuple[int, int]:
     return number, count
 
 
+def part_of(job: Job, number: int, count: int) -> list[int]:
+    """The points without a result in one of `count` parts, the first being number 1."""
+    return [index for index in job.remaining() if index % count == number - 1]
+
+
 def solve_part(
     job: Job,
     number: int,
@@ -33,8 +38,8 @@ def solve_part(
 ) -> None:
     """Solve those points without a result whose index leaves number - 1 when divided by count, in order."""
     request = stop or StopRequest()
-    for index in job.remaining():
+    for index in part_of(job, number, count):
         if request.is_set:
             return
-        if index % count == number - 1:
+        if not job.result_path(index).exists():  # by another job with the same part
             report(index, solve_point(str(job.sweep.file), str(job.folder), index, backend))
