@@ -22,9 +22,7 @@ def placed(array: np.ndarray, spacing, **place) -> PlacedImage:
 
 def distances(shape, spacing, centre) -> np.ndarray:
     """Distance of the middles of voxels to a point."""
-    z, y, x = (
-        (np.arange(n) + 0.5) * s - c for n, s, c in zip(shape, np.broadcast_to(spacing, 3), centre, strict=True)
-    )
+    z, y, x = ((np.arange(n) + 0.5) * s - c for n, s, c in zip(shape, np.broadcast_to(spacing, 3), centre, strict=True))
     return np.sqrt(z[:, None, None] ** 2 + y[:, None] ** 2 + x**2)
 
 

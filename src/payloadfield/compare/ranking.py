@@ -74,8 +74,9 @@ def interval(values: Sequence[float], percents: Sequence[float]) -> tuple[float,
     known = [value for value in values if not np.isnan(value)]
     if not known:
         return tuple(float("nan") for _ in percents)
-    method = "linear" if np.isfinite(known).all() else "inverted_cdf"
-    return tuple(float(np.percentile(known, percent, method=method)) for percent in percents)
+    if np.isfinite(known).all():
+        return tuple(float(np.percentile(known, percent)) for percent in percents)
+    return tuple(float(np.percentile(known, percent, method="inverted_cdf")) for percent in percents)
 
 
 def therapeutic_window(neighbour: Sequence[float], kill: Sequence[float], limit: float) -> float:
