@@ -1,6 +1,7 @@
 """Whole runs of the GPU backend's program with fates and with baths that follow curves, against the reference."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,9 +18,10 @@ from tests.emulation.test_whole_runs import (
 )
 
 from payloadfield.errors import BackendError
-from payloadfield.solver import BatchSimulation
+from payloadfield.solver import BatchSimulation, Simulation
 from payloadfield.solver.device import engine
 from payloadfield.solver.device.simulation import DeviceBatch, DeviceSimulation, simulate_on_device
+from payloadfield.solver.fates import Fates
 from payloadfield.study import Decay, Event, Tabulated
 
 # --- fates -----------------------------------------------------------------------------------------------
@@ -60,6 +62,34 @@ def test_fates_continue_to_the_bit():
         np.testing.assert_array_equal(again.commitments()[name], times)
 
 
+def test_when_a_transition_comes_within_a_step_is_what_the_twin_finds():
+    """At random values and rates, where one of the cells has taken it before; and nothing where the step is refused."""
+    sim, random = simulate_on_device(make_fates(), make_machine), np.random.default_rng(5)
+    a, fates = sim.engine.arrays, Fates(sim.study.mechanism, 3)
+    before, after = (random.uniform(low, low + 0.5, a.states.shape[1:]) for low in (0.1, 0.4))
+    rates = {40.0: random.uniform(0.0, 0.02, before.shape), 50.0: random.uniform(0.0, 0.02, before.shape)}
+    fates.times[0, 1] = 7.0
+    old, new = SimpleNamespace(time=40.0, states=before), SimpleNamespace(time=50.0, states=after)
+    given = {"value": before[fates.rows], "rate": rates[40.0][fates.rows], "time": fates.times.copy()}
+    a.clock[[0, 1]], a.states[0], a.cell_rates[0] = (50.0, 10.0), after, rates[50.0]
+    for name, values in given.items():
+        a.fates[name][0] = values
+    launches = [
+        launch for launch in sim.engine.program(engine.ITERATIONS)[0].launches if launch.kernel == "follow_fates"
+    ]
+    a.verdict[0] = 0
+    sim.engine.machine.run(launches)
+    for name, values in given.items():
+        np.testing.assert_array_equal(a.fates[name][0], values)
+    a.verdict[0] = 1
+    sim.engine.machine.run(launches)
+    fates.follow(old, new, lambda state: rates[state.time])
+    assert 3 < np.isfinite(fates.times).sum() < fates.times.size and fates.times[0, 1] == 7.0
+    np.testing.assert_allclose(a.fates["time"][0], fates.times, rtol=1e-12)
+    np.testing.assert_array_equal(a.fates["value"][0], after[fates.rows])
+    np.testing.assert_array_equal(a.fates["rate"][0], rates[50.0][fates.rows])
+
+
 def test_fates_that_are_drawn_are_refused():
     with pytest.raises(BackendError, match=r'fates are drawn \(fate = "expected" is solved\)'):
         simulate_on_device(make_fates("sampled"), make_machine)
@@ -98,6 +128,27 @@ def test_a_bath_that_follows_a_curve_is_that_of_the_reference(name, fixed):  # n
     expected.run()
     compare(sim, expected, TOLERANCE["float64"])
     assert sim.state.bath[0] == 2.5
+
+
+@pytest.mark.parametrize("name", list(CURVES))
+def test_the_bath_of_every_stage_is_that_of_the_twin(name):
+    study, (time, dt) = make_driven(name), (2.0, 3.0)
+    sim, twin = simulate_on_device(study, make_machine), Simulation(study, "numpy").stepper
+    a = sim.engine.arrays
+    sim.engine.set_curves([sim.curve_pieces()])
+    a.clock[[0, 1]], a.small_value[...], twin._value.bath[...] = (time, dt), 0.25, 0.25
+    launches = {"bath_curves": [], "bath_curves_end": []}
+    for launch in sim.engine.program(engine.ITERATIONS)[0].launches:
+        launches.get(launch.kernel, []).append(launch)
+    assert len(launches["bath_curves"]) == 4
+    for stage, launch in enumerate(launches["bath_curves"]):
+        sim.engine.machine.run([launch])
+        twin._follow_curves(stage, time, dt)
+        np.testing.assert_allclose(a.small_value[0, : a.n_fields], twin._value.bath, rtol=1e-12)
+    sim.engine.machine.run(launches["bath_curves_end"])
+    after = a.small[0] + np.tensordot(a.m, a.small_terms[:, 0], axes=1)
+    for field, curve in CURVES[name].items():
+        assert after[field] == pytest.approx(curve.value(time + dt), rel=1e-12)
 
 
 def test_a_run_whose_bath_stays_is_another(monkeypatch):
