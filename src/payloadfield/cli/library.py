@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from payloadfield.library import ValueRow
 
 
-@click.group(
-    short_help="Look up what the literature says.", epilog="Example: payloadfield library show T-DXd"
-)
+@click.group(short_help="Look up what the literature says.", epilog="Example: payloadfield library show T-DXd")
 def library() -> None:
     """Look up molecules, cell types, materials, set-ups and more: value, unit, range, grade and source."""
 
