@@ -2,13 +2,13 @@
 
 import gzip
 import math
-import zlib
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from payloadfield.errors import GeometryError
+from payloadfield.geometry.hostile import READER_ERRORS
 from payloadfield.geometry.image.spacing import in_um
 from payloadfield.geometry.image.stack import (
     NO_SPACING,
@@ -26,11 +26,6 @@ from payloadfield.geometry.image.stack import (
 )
 from payloadfield.geometry.image.turns import axis_steps
 
-#: How a reader of a hostile file may end.
-ERRORS = (
-    ValueError, TypeError, KeyError, IndexError, AttributeError, OSError, EOFError, ArithmeticError, AssertionError,
-    NotImplementedError, RuntimeError, MemoryError, zlib.error,
-)  # fmt: skip
 # A header and its extensions are no longer than this.
 _HEAD = 2**20
 
@@ -47,7 +42,7 @@ def read_nifti(path: Path, where: str, choice: Choice, *, ignore_turns: bool = F
         ) from error
     try:
         return _stack(path, where, choice, ignore_turns=ignore_turns)
-    except (*ERRORS, HeaderDataError, WrapStructError) as error:
+    except (*READER_ERRORS, HeaderDataError, WrapStructError) as error:
         raise GeometryError(f"{where}: no readable NIfTI file ({reason_of(error)})") from error
 
 
@@ -107,5 +102,5 @@ def _unpacked(path: Path, needed: int, where: str) -> IO[bytes]:
     try:
         with path.open("rb") as file:
             return unpack(where, gzip.GzipFile(fileobj=file), needed)
-    except ERRORS as error:
+    except READER_ERRORS as error:
         raise GeometryError(f"{where}: cannot be unpacked ({reason_of(error)}); it was cut off or damaged") from error

@@ -4,7 +4,6 @@ import bz2
 import gzip
 import io
 import math
-import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import IO, Any
 import numpy as np
 
 from payloadfield.errors import GeometryError
+from payloadfield.geometry.hostile import READER_ERRORS
 from payloadfield.geometry.image.spacing import in_um
 from payloadfield.geometry.image.stack import (
     NO_SPACING,
@@ -30,11 +30,6 @@ from payloadfield.geometry.image.stack import (
 )  # fmt: skip
 from payloadfield.geometry.image.turns import axis_steps
 
-#: How a reader of a hostile file may end.
-ERRORS = (
-    ValueError, TypeError, KeyError, IndexError, AttributeError, OSError, EOFError, ArithmeticError, AssertionError,
-    NotImplementedError, RuntimeError, MemoryError, SyntaxError, zlib.error,
-)  # fmt: skip
 _TYPES = {
     "int8": "i1", "signed char": "i1", "int8_t": "i1", "uint8": "u1", "uchar": "u1", "unsigned char": "u1",
     "uint8_t": "u1", "int16": "i2", "short": "i2", "short int": "i2", "signed short": "i2", "signed short int": "i2",
@@ -54,7 +49,7 @@ def read_nrrd(path: Path, where: str, choice: Choice, *, ignore_turns: bool = Fa
     header, begin = _header(path, where)
     try:
         return _stack(path, where, choice, header, begin, ignore_turns=ignore_turns)
-    except ERRORS as error:
+    except READER_ERRORS as error:
         raise GeometryError(f"{where}: its NRRD header is damaged ({reason_of(error)})") from error
 
 
@@ -116,7 +111,7 @@ def _header(path: Path, where: str) -> tuple[Mapping[str, Any], int]:
             raise ValueError("type, dimension, sizes and encoding are needed")
         if header["dimension"] != len(header["sizes"]):
             raise ValueError(f"dimension {header['dimension']}, but {len(header['sizes'])} sizes")
-    except (*ERRORS, nrrd.NRRDError) as error:
+    except (*READER_ERRORS, nrrd.NRRDError) as error:
         raise GeometryError(f"{where}: no readable NRRD header ({reason_of(error)})") from error
     return header, head.tell()
 
@@ -174,5 +169,5 @@ def _unpacked(path: Path, begin: int, encoding: str, needed: int, where: str) ->
             file.seek(begin)
             packed: Any = gzip.GzipFile(fileobj=file) if encoding in _GZIP else bz2.BZ2File(file)
             return unpack(where, packed, needed)
-    except ERRORS as error:
+    except READER_ERRORS as error:
         raise GeometryError(f"{where}: cannot be unpacked ({reason_of(error)}); it was cut off or damaged") from error

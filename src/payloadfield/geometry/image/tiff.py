@@ -1,7 +1,6 @@
 """TIFF, ImageJ and OME-TIFF stacks: tifffile reads pages and tags, each plane is judged before it is decoded."""
 
 import logging
-import struct
 import tempfile
 import zlib
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import IO, Any
 import numpy as np
 
 from payloadfield.errors import GeometryError
+from payloadfield.geometry.hostile import READER_ERRORS
 from payloadfield.geometry.image.stack import (
     IN_MEMORY,
     Choice,
@@ -33,11 +33,8 @@ from payloadfield.geometry.image.tiff_series import (
     shaped_order,
 )
 
-#: How a reader of a hostile file may end.
-ERRORS = (
-    ValueError, TypeError, KeyError, IndexError, AttributeError, OSError, EOFError, ArithmeticError, AssertionError,
-    NotImplementedError, RuntimeError, MemoryError, SyntaxError, struct.error, zlib.error, NameError, ImportError,
-)  # fmt: skip
+#: What tifffile may raise besides, on a hostile file.
+ERRORS = (*READER_ERRORS, NameError, ImportError)
 _DEFLATE = (8, 32946)
 #: Compressions that keep every value: none, LZW, deflate, PackBits and Zstandard.
 LOSSLESS = {1: "none", 5: "LZW", 8: "deflate", 32946: "deflate", 32773: "PackBits", 50000: "Zstandard"}

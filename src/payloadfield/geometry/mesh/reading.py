@@ -2,15 +2,14 @@
 
 import logging
 import lzma
-import struct
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from payloadfield.errors import GeometryError
+from payloadfield.geometry.hostile import READER_ERRORS
 from payloadfield.geometry.mesh.checking import check_surface
 from payloadfield.geometry.mesh.triangles import Triangles, make_triangles
 
@@ -24,11 +23,9 @@ MOST_EXPANSION, ALWAYS_ALLOWED = 100, 2**26
 _STL_HEADER, _STL_TRIANGLE = 84, 50
 _HEAD = 2**16
 
-# How a reader of a hostile file may end.
+# What trimesh and the readers below it may raise besides, on a hostile file.
 _READER_ERRORS = (
-    ValueError, TypeError, KeyError, IndexError, AttributeError, OSError, EOFError, ArithmeticError, AssertionError,
-    NotImplementedError, ImportError, RuntimeError, MemoryError, SyntaxError, struct.error, zipfile.BadZipFile,
-    zlib.error, lzma.LZMAError, NameError, StopIteration,
+    *READER_ERRORS, ImportError, NameError, StopIteration, zipfile.BadZipFile, lzma.LZMAError,
 )  # fmt: skip
 
 
