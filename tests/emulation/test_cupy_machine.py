@@ -33,7 +33,8 @@ from payloadfield.compare import bench
 from payloadfield.errors import BackendError, ResourceError
 from payloadfield.mechanism import generate, load_mechanism
 from payloadfield.solver import choose_backend, make_batch, make_simulation
-from payloadfield.solver.device.simulation import reason_against, simulate_on_device
+from payloadfield.solver.device.limits import reason_against
+from payloadfield.solver.device.simulation import simulate_on_device
 from payloadfield.solver.discretisation import make_plan
 
 DURATION = 3.0

@@ -73,8 +73,8 @@ def check(
 def _count_on_gpu(study: Study) -> dict[str, Any]:
     """Memory that a study takes on a GPU [bytes], what is free on the usable ones, and what is against it."""
     from payloadfield.backends.cuda.status import examine
+    from payloadfield.solver.device.limits import reason_against
     from payloadfield.solver.device.memory import count_device_memory
-    from payloadfield.solver.device.simulation import reason_against
 
     status = examine()
     free = {device.number: device.memory_free for device in status.devices if not device.reason_against}

@@ -51,6 +51,6 @@ def make_batch(studies: Sequence[Any], backend: str | None = None) -> Any:
 
 
 def _reason_against(study: Any) -> str | None:
-    from payloadfield.solver.device.simulation import reason_against
+    from payloadfield.solver.device.limits import reason_against
 
     return reason_against(study)

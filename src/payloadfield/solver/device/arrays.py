@@ -7,7 +7,6 @@ the inflow, in this order. Arrays of a group of fields that are solved together 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from payloadfield.backends.cuda.tables import (
 )
 from payloadfield.backends.plan import Plan, TransportGroup
 from payloadfield.errors import BackendError
+from payloadfield.solver.device.followed import Followed
 from payloadfield.solver.tableau import Tableau
 
 N_STAGES = 4
@@ -78,20 +78,6 @@ class GroupTables:
         self.order = machine.upload("tables", chunks.order, np.int32)
         self.chunk_start = machine.upload("tables", chunks.chunk_start, np.int64)
         self.pocket_start = machine.upload("tables", chunks.pocket_start, np.int64)
-
-
-@dataclass(frozen=True)
-class Followed:
-    """What is followed from step to step: slots of exposures, which of them each threshold is of, and its values.
-
-    threshold: (n_designs, n_thresholds) [unit of the exposure / s]. exponentials: most terms of a curve that an
-    infinite bath follows, None where there is no curve.
-    """
-
-    rows: tuple[int, ...] = ()
-    of_threshold: tuple[int, ...] = ()
-    threshold: tuple[tuple[float, ...], ...] = ((),)
-    exponentials: int | None = None
 
 
 PEAKS = ("now", "peak", "peak_time", "time_above")

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from payloadfield.backends.cuda.machine import Machine
 from payloadfield.backends.plan import Plan
 from payloadfield.solver.controller import Controller
-from payloadfield.solver.device.arrays import CLOCK, DESIGN_HEAD, LINE_HEAD, N_LINES, DeviceArrays, Followed
+from payloadfield.solver.device.arrays import CLOCK, DESIGN_HEAD, LINE_HEAD, N_LINES, DeviceArrays
+from payloadfield.solver.device.followed import Followed
 from payloadfield.solver.device.program import StepProgram
 from payloadfield.solver.rosenbrock import LARGEST_SHARE, NEGLIGIBLE_SHARE, RESIDUAL_SHARE
 from payloadfield.solver.tableau import make_ros34pw2

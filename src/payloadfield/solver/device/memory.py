@@ -9,7 +9,8 @@ from payloadfield.backends.cuda.machine import CountingMachine
 from payloadfield.backends.cuda.precision import make_build
 from payloadfield.backends.plan import Plan
 from payloadfield.mechanism import generate
-from payloadfield.solver.device.arrays import DeviceArrays, Followed
+from payloadfield.solver.device.arrays import DeviceArrays
+from payloadfield.solver.device.followed import Followed
 from payloadfield.solver.device.program import StepProgram
 from payloadfield.solver.tableau import make_ros34pw2
 

@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 
 from payloadfield.backends.cuda.machine import Machine
 from payloadfield.backends.plan import Plan
-from payloadfield.errors import BackendError, StudyError
 from payloadfield.solver.accuracy import ErrorNorm
 from payloadfield.solver.batch import BatchRecord
 from payloadfield.solver.controller import Controller
-from payloadfield.solver.device.arrays import MOST_FIELDS_IN_A_LOOP, N_LINES, Followed
-from payloadfield.solver.device.engine import DesignLine, DeviceEngine, Line
+from payloadfield.solver.device.arrays import N_LINES
+from payloadfield.solver.device.engine import DeviceEngine, Line
+from payloadfield.solver.device.followed import find_followed
+from payloadfield.solver.device.limits import refuse_unsolved
 from payloadfield.solver.device.memory import count_bytes
+from payloadfield.solver.device.state import DeviceState, HostTotals, Totals
 from payloadfield.solver.rosenbrock import Fault, StepStatistics
 from payloadfield.solver.simulation import ROUNDING, SMALLEST_STEP, Attempt, Simulation, StepRecord
-from payloadfield.solver.state import ARRAYS, State
 from payloadfield.solver.variants import make_plans
 
 _Floats = NDArray[np.float64]
@@ -34,151 +35,6 @@ LONGEST_WAIT = 0.5
 
 MakeMachine = Callable[[Any, str, int], tuple[Machine, Any]]
 """From mechanism, precision and number of designs to a machine and the mechanism's generated CUDA module."""
-
-
-def reason_against(study: Any) -> str | None:
-    """What of a study the device program does not do yet; None if it does all of it."""
-    mechanism = study.mechanism
-    found = {
-        'cells whose fates are drawn (fate = "expected" is solved)': mechanism.is_sampled,
-        "exchange between touching cells": mechanism.contacts,
-        "tagged sources": mechanism.followed,
-        **dict.fromkeys(_uneven_loops(study), True),
-    }
-    wanted = [name for name, value in found.items() if value]
-    return f"the GPU does not yet solve {' or '.join(wanted)}" if wanted else None
-
-
-def _uneven_loops(study: Any) -> Iterator[str]:
-    """Loops of fields that do not share their pockets, or of too many fields."""
-    names = study.mechanism.field_names
-    for group in study.mechanism.field_groups:
-        if len(group) == 1:
-            continue
-        listed = ", ".join(names[f] for f in group)
-        if len(group) > MOST_FIELDS_IN_A_LOOP:
-            yield f"a loop of more than {MOST_FIELDS_IN_A_LOOP} fields ({listed})"
-        elif len(set(_reaches(study, group))) > 1:
-            yield f"a loop of the fields {listed}, some of which reach other pockets than others"
-
-
-def _reaches(study: Any, fields: Sequence[int]) -> Iterator[tuple[bool, ...]]:
-    """What decides the pockets of each field: whether it moves at all, in each material that is there, and into it."""
-    geometry = study.geometry
-    present = np.flatnonzero(np.bincount(geometry.open_label[geometry.open_fraction > 0.0]))
-    for field in fields:
-        name, found = study.mechanism.field_names[field], [bool(study.diffusivity[field] > 0.0)]
-        for material in (geometry.materials[number] for number in present):
-            mobility = material.relative_diffusivity_of(name) * material.accessible_fraction_of(name)
-            found += [bool(mobility > 0.0), bool(material.permeability_of(name) > 0.0)]
-        yield tuple(found)
-
-
-def refuse_unsolved(study: Any) -> None:
-    """Raise BackendError for a study that the device program does not solve."""
-    reason = reason_against(study)
-    if reason is not None:
-        raise BackendError(f"backend cupy: {reason}. Use --backend numba, or auto, which chooses it")
-
-
-def find_followed(studies: Sequence[Any]) -> Followed:
-    """What is followed of the exposures, and by the bath; the same of all designs, with thresholds of each.
-
-    Raises StudyError.
-    """
-    names = [tuple(study.output.peaks) for study in studies]
-    of = [tuple(study.output.thresholds) for study in studies]
-    if len(set(names)) > 1 or len(set(of)) > 1:
-        raise StudyError("a batch on a GPU: the designs differ in output.peaks or in what output.thresholds are of")
-    states = studies[0].mechanism.state_names
-    curves = [curve for study in studies for event in study.schedule for curve in event.curve.values()]
-    exponentials = [len(curve.piece(0.0).rates) for curve in curves]
-    return Followed(
-        tuple(states.index(name) for name in names[0]),
-        tuple(names[0].index(name) for name in of[0]),
-        tuple(tuple(float(v) for v in study.output.thresholds.values()) for study in studies),
-        max(exponentials, default=None),
-    )
-
-
-class DeviceState:
-    """The unknowns of one design: small ones on the host, fields and cells fetched from the device when asked for."""
-
-    def __init__(self, engine: DeviceEngine, design: int, start: State) -> None:
-        self._engine, self._design, self._held = engine, design, start
-        self._is_stale = False
-        self.push()
-
-    time = property(lambda self: self._held.time, lambda self, value: setattr(self._held, "time", value))
-    bath = property(lambda self: self._held.bath)
-    accumulators = property(lambda self: self._held.accumulators)
-    inflow = property(lambda self: self._held.inflow)
-    fields = property(lambda self: self._fetched().fields)
-    states = property(lambda self: self._fetched().states)
-
-    def _fetched(self) -> State:
-        if self._is_stale:
-            a = self._engine.arrays
-            self._held.fields[...] = self._engine.read(a.fields[self._design])
-            if a.n_cells:
-                self._held.states[...] = self._engine.read(a.states[self._design])
-            self._is_stale = False
-        return self._held
-
-    def take(self, time: float, small: _Floats) -> None:
-        """A step was taken on the device: time and small quantities after it; the rest is fetched when asked for."""
-        n_fields, n_losses = len(self._held.bath), len(self._held.accumulators)
-        parts = np.split(small, [n_fields, n_fields + n_losses])
-        self._held.time = time
-        for array, values in zip((self.bath, self.accumulators, self.inflow), parts, strict=True):
-            array[...] = values
-        self._is_stale = True
-
-    def small(self) -> _Floats:
-        """Bath, losses and inflow in one."""
-        return np.concatenate([self.bath, self.accumulators, self.inflow])
-
-    def push(self) -> None:
-        """Give everything to the device."""
-        self._engine.load(self._design, self._held.fields, self._held.states, self.small())
-
-    def arrays(self) -> dict[str, _Floats]:
-        """The arrays by name, not copied."""
-        return {name: getattr(self, name) for name in ARRAYS}
-
-    def copy(self) -> State:
-        """An independent copy on the host."""
-        return self._fetched().copy()
-
-
-class _Totals:
-    """Stands for a backend where the ledger adds up a state: the device has added it up already."""
-
-    def __init__(self) -> None:
-        self.line: DesignLine | None = None
-
-    def amount(self, field: int, value: _Floats) -> float:
-        """Amount of a field after the last step."""
-        assert self.line is not None
-        return float(self.line.amounts[field])
-
-    def sums(self, values: _Floats) -> _Floats:
-        """Sum of each state over the cells after the last step."""
-        assert self.line is not None
-        return self.line.state_sums
-
-
-class _HostTotals:
-    """The same for the state that a run begins with, in NumPy."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-
-    def amount(self, field: int, value: _Floats) -> float:
-        return float(self._plan.field_capacity(field) @ value)
-
-    def sums(self, values: _Floats) -> _Floats:
-        return np.asarray(values.sum(axis=1))
 
 
 class _Stepper:
@@ -221,7 +77,7 @@ class DeviceSimulation(Simulation):
     def __init__(self, study: Any, plan: Plan, engine: DeviceEngine, design: int, controller: Controller) -> None:
         refuse_unsolved(study)
         self._engine, self._design, self._shared_controller = engine, design, controller
-        self._totals: Any = _HostTotals(plan)
+        self._totals: Any = HostTotals(plan)
         super().__init__(study, plan=plan)
         self._push_scales()
         self._push_peaks()
@@ -266,7 +122,7 @@ class DeviceSimulation(Simulation):
 
     def _lazy_state(self) -> Any:
         """The state for the ledger, which needs none of what is on the device."""
-        if isinstance(self._totals, _HostTotals):
+        if isinstance(self._totals, HostTotals):
             return self._state
         rows = [None] * max(self.plan.n_fields, 1)
         small = {name: getattr(self._state, name) for name in ("bath", "accumulators", "inflow")}
@@ -322,7 +178,7 @@ class DeviceSimulation(Simulation):
     def take(self, line: Line, rejected: int) -> StepRecord:
         """Follow a step that the device took."""
         own = line.designs[self._design]
-        self._totals = _Totals()
+        self._totals = Totals()
         self._totals.line = own
         self._state.take(line.time, own.small)
         iterations = line.iterations * self._engine.n_solves
@@ -369,7 +225,7 @@ class DeviceSimulation(Simulation):
     def restore(self, data: dict[str, Any]) -> None:
         """Continue from what `checkpoint` returned."""
         super().restore(data)
-        self._totals = _HostTotals(self.plan)
+        self._totals = HostTotals(self.plan)
         self._state.push()
         self._push_scales()
         self._push_peaks()

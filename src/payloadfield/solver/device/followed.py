@@ -1,0 +1,43 @@
+"""What of a study is followed from step to step beside its unknowns: peaks, curves of the bath."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from payloadfield.errors import StudyError
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What is followed from step to step: slots of exposures, which of them each threshold is of, and its values.
+
+    threshold: (n_designs, n_thresholds) [unit of the exposure / s]. exponentials: most terms of a curve that an
+    infinite bath follows, None where there is no curve.
+    """
+
+    rows: tuple[int, ...] = ()
+    of_threshold: tuple[int, ...] = ()
+    threshold: tuple[tuple[float, ...], ...] = ((),)
+    exponentials: int | None = None
+
+
+def find_followed(studies: Sequence[Any]) -> Followed:
+    """What is followed of the exposures, and by the bath; the same of all designs, with thresholds of each.
+
+    Raises StudyError.
+    """
+    names = [tuple(study.output.peaks) for study in studies]
+    of = [tuple(study.output.thresholds) for study in studies]
+    if len(set(names)) > 1 or len(set(of)) > 1:
+        raise StudyError("a batch on a GPU: the designs differ in output.peaks or in what output.thresholds are of")
+    states = studies[0].mechanism.state_names
+    curves = [curve for study in studies for event in study.schedule for curve in event.curve.values()]
+    exponentials = [len(curve.piece(0.0).rates) for curve in curves]
+    return Followed(
+        tuple(states.index(name) for name in names[0]),
+        tuple(names[0].index(name) for name in of[0]),
+        tuple(tuple(float(v) for v in study.output.thresholds.values()) for study in studies),
+        max(exponentials, default=None),
+    )
