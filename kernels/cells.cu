@@ -174,9 +174,10 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_solve(
     cell_solve_at(c, n_cell, lu, rhs, out);
 }
 
-// flux = q(s),   slope = dq/ds
+// flux = q(s),   slope = dq/ds,   present(s)
 //
-// What every cell gives by contact number f to each cell that it touches, and the slope by the state that is given.
+// What every cell gives by contact number f to each cell that it touches, the slope by the state that is given, and the
+// share of the cell that is alive, without which there is no contact.
 // over: n_cell by n_designs
 // twin: cell_contacts
 //   n_cell   scalar                                  [1]
@@ -192,11 +193,12 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_solve(
 //   f        scalar                                  [1] number of the contact, below N_CONTACTS
 //   flux     (n_cell)                                [molecules/s]
 //   slope    (n_cell)                                [1/s]
+//   present  (n_cell)                                [1]
 extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_contacts(
     const long long n_cell, const long long n_open, const long long n_entry, const real* __restrict__ fields,
     const real* __restrict__ states, const real* __restrict__ p, const real* __restrict__ cp,
     const long long* __restrict__ start, const long long* __restrict__ voxel, const real* __restrict__ weight,
-    const int f, real* __restrict__ flux, real* __restrict__ slope
+    const int f, real* __restrict__ flux, real* __restrict__ slope, real* __restrict__ present
 ) {
     const long long c = item();
     if (c >= n_cell) return;
@@ -206,5 +208,6 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_contacts(
     cp += row_of(N_CELL_PARAMETERS, 0) * n_cell;
     flux += row_of(n_cell, 0);
     slope += row_of(n_cell, 0);
-    cell_contacts_at(c, n_cell, n_open, n_entry, fields, states, p, cp, start, voxel, weight, f, flux, slope);
+    present += row_of(n_cell, 0);
+    cell_contacts_at(c, n_cell, n_open, n_entry, fields, states, p, cp, start, voxel, weight, f, flux, slope, present);
 }

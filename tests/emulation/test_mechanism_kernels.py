@@ -98,10 +98,11 @@ def run_cells(case):
         module.cell_absorb(*known, increment.astype(float), f, -1.0, absorbed_twin)
         results[f"absorb {f}"] = (absorbed, absorbed_twin)
     for f, contact in enumerate(case.point.mechanism.contacts):
-        (flux, flux_twin), (slope, slope_twin) = case.empty(case.point.n_cell), case.empty(case.point.n_cell)
-        launch("cell_contacts", *case.sizes, *given, f, flux, slope)
-        module.cell_contacts(*known, f, flux_twin, slope_twin)
-        results |= {f"flux of {contact.name}": (flux, flux_twin), f"slope of {contact.name}": (slope, slope_twin)}
+        pairs = [case.empty(case.point.n_cell) for _ in range(3)]
+        launch("cell_contacts", *case.sizes, *given, f, *(got for got, _ in pairs))
+        module.cell_contacts(*known, f, *(twin for _, twin in pairs))
+        for word, pair in zip(("flux", "slope", "presence"), pairs, strict=True):
+            results[f"{word} of {contact.name}"] = pair
     return results
 
 

@@ -203,11 +203,11 @@ def test_exchange_between_touching_cells(case):
     table = ContactTable(np.searchsorted(row, np.arange(n + 1)), touching, as_double(strength))
     twin = ReferenceBackend(replace(case.plan, contacts=(table,)), "float64", case.twins[0].code)
     for other, own in ((1.0, 1.0), (1.0, 0.0), (0.0, -2.0)):
-        values, out = case.vector(DESIGNS, n), case.vector(DESIGNS, n)
+        values, present, out = (case.vector(DESIGNS, n) for _ in range(3))
         expected = as_double(out)
-        case.launch("exchange", n, table.row_start, table.touching, strength, values, other, own, out)
+        case.launch("exchange", n, table.row_start, table.touching, strength, values, present, other, own, out)
         for d in range(DESIGNS):
-            twin.exchange(0, as_double(values[d]), other, own, expected[d])
+            twin.exchange(0, as_double(values[d]), as_double(present[d]), other, own, expected[d])
         case.close(out, expected)
 
 

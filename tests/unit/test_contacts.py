@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
-from tests import handmade
+from tests import fate_studies, handmade
 from tests.running import observed_order, relative_error, run
 
 from payloadfield.backends.plan import ContactTable
@@ -128,7 +128,7 @@ def test_a_step_that_is_too_long_for_the_exchange_is_rejected():
 
 @pytest.mark.parametrize("name", ["numpy", "numba"])
 def test_backends_exchange_alike(name):
-    """out_i += sum_j g_ij (other v_j - own v_i) against a dense matrix."""
+    """out_i += sum_j g_ij p_i p_j (other v_j - own v_i) against a dense matrix."""
     random = np.random.default_rng(3)
     n = 12
     dense = np.triu(random.uniform(size=(n, n)) * (random.uniform(size=(n, n)) < 0.3), 1)
@@ -138,10 +138,11 @@ def test_backends_exchange_alike(name):
     study = make_chain(np.repeat(CHAIN, 3, axis=0)[:n])
     plan = replace(make_plan(study), contacts=(table,))
     backend = make_backend(name, plan, study.solver)
-    values, out = random.uniform(size=n), random.uniform(size=n)
+    values, present, out = random.uniform(size=(3, n))
+    dense = dense * np.outer(present, present)
     for other, own in ((1.0, 1.0), (1.0, 0.0), (0.0, 1.0), (0.0, -2.0)):
         expected = out + other * dense @ values - own * dense.sum(axis=1) * values
-        backend.exchange(0, values, other, own, out)
+        backend.exchange(0, values, present, other, own, out)
         np.testing.assert_allclose(out, expected, rtol=1e-13, atol=1e-14)
 
 
@@ -171,3 +172,54 @@ def test_contacts_that_cannot_be_are_refused(entry, reason, tmp_path):
     with pytest.raises(MechanismError, match=reason) as caught:
         load_mechanism(path)
     assert "contacts.bridge" in str(caught.value)
+
+
+# -- with fates -----------------------------------------------------------------------------------------------------
+
+BRIDGE = '\n[contacts.bridge]\nstate = "inside"\nrate = "k_bridge * inside / volume"\n'
+STILL = dict.fromkeys(("k_in", "k_out", "k_bind", "k_death", "k_senescence", "k_enter"), 0.0)
+
+
+def make_couple(mode, folder, fates, hours=6.0):
+    """Two touching cells that keep their fates, the first with drug inside; fates: of both, by name."""
+    text = (handmade.MECHANISMS / "fates.toml").read_text()
+    text = text.replace("[parameters]", '[parameters]\nk_bridge = { unit = "um^3/s", value = "0.1 um^3/s" }', 1)
+    path = folder / f"{mode}.toml"
+    path.write_text(f'fate = "{mode}"\n{text}{BRIDGE}')
+    start = {"inside": np.array([1e5, 0.0])} | {name: np.array(both) for name, both in fates.items()}
+    study = fate_studies.make_study(
+        mode, n_cells=2, hours=hours, drug=0.0, mechanism=load_mechanism(path), parameters=STILL,
+        initial_states=start, solver=handmade.make_solver(1e-4, precision="float64"),
+    )  # fmt: skip
+    near = replace(study.cells, position=np.array([[1500.0] * 3, [1500.0, 1500.0, 1510.0]]))
+    return run(replace(study, cells=near), "numpy")
+
+
+def test_a_bridge_takes_two_living_cells(tmp_path):
+    """Shares a and b of two agents live: contents level out at k a b / V (1 / a + 1 / b) to one concentration."""
+    shares = np.array([0.5, 0.25])
+    trace = make_couple("expected", tmp_path, {"cycling": shares, "dead": 1 - shares})
+    cells = 2000.0 * (shares + 1e-4 * (1 - shares))  # what is left of the dead counts as volume
+    rest, rate = 1e5 * cells[1] / cells.sum(), 0.1 * shares.prod() * (1 / cells).sum()
+    got = fate_studies.rows(trace, "inside")[:, 0]
+    np.testing.assert_allclose(1e5 - got, -rest * np.expm1(-rate * np.array(trace.times)), rtol=1e-3, atol=1.0)
+    assert trace.states[-1][0].sum() == pytest.approx(1e5, rel=1e-12)
+    one_sided = -rest * np.expm1(-rate / shares[1] * np.array(trace.times[1]))  # if the receiver's share did not count
+    assert 1e5 - got[1] < 0.5 * one_sided
+
+
+@pytest.mark.parametrize("mode", ["expected", "sampled"])
+@pytest.mark.parametrize(("giving", "taking"), [("cycling", "dead"), ("dead", "cycling")])
+def test_the_dead_neither_give_nor_take(mode, giving, taking, tmp_path):
+    both = {"cycling": np.zeros(2), "dead": np.zeros(2)}
+    both[giving][0] = both[taking][1] = 1.0
+    trace = make_couple(mode, tmp_path, both, 1.0)
+    assert not trace.states[-1][0, 1]
+    alive = make_couple(mode, tmp_path, {"cycling": np.ones(2)}, 1.0)
+    assert alive.states[-1][0, 1] > 1e3
+
+
+def test_agents_of_many_cells_level_out_to_one_concentration(tmp_path):
+    """Three cells beside one: in the end each holds as much."""
+    trace = make_couple("expected", tmp_path, {"cycling": np.array([1.0, 3.0])}, 200.0)
+    assert trace.states[-1][0, 1] / trace.states[-1][0, 0] == pytest.approx(3.0, rel=1e-3)

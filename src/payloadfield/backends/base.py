@@ -86,8 +86,11 @@ class Backend(ABC):
         """out[voxel] += factor * sum of the entries there, in a fixed order; entries (n_entry,), out (n,)."""
 
     @abstractmethod
-    def exchange(self, contact: int, values: Floats, other: float, own: float, out: Floats) -> None:
-        """out_i += sum_j g_ij (other values_j - own values_i) over the cells j that touch cell i; all (n_cell,)."""
+    def exchange(self, contact: int, values: Floats, present: Floats, other: float, own: float, out: Floats) -> None:
+        """out_i += sum_j g_ij present_i present_j (other values_j - own values_i) over the cells j that touch cell i.
+
+        values, present, out: all (n_cell,). The factor of a pair is the same both ways, to the last digit.
+        """
 
     @abstractmethod
     def add_product(self, out: Floats, a: Floats, b: Floats, factor: float) -> None:

@@ -77,11 +77,12 @@ class ReferenceBackend(Backend):
         if entries.size:
             out[cells.touched_voxel] += factor * np.add.reduceat(entries[cells.touched_entry], cells.touched_start[:-1])
 
-    def exchange(self, contact: int, values: Floats, other: float, own: float, out: Floats) -> None:
+    def exchange(self, contact: int, values: Floats, present: Floats, other: float, own: float, out: Floats) -> None:
         """See Backend."""
         table = self.plan.contacts[contact]
         row = np.repeat(np.arange(len(out)), np.diff(table.row_start))
-        flux = table.strength * (other * values[table.touching] - own * values[row])
+        strength = table.strength * (present[table.touching] * present[row])
+        flux = strength * (other * values[table.touching] - own * values[row])
         out += np.bincount(row, weights=flux, minlength=len(out))
 
     def sums(self, values: Floats) -> Floats:

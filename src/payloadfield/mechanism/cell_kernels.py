@@ -204,9 +204,9 @@ class CellKernels:
         return _single("cell_solve", doc, arguments, self._kernel("cell_solve", doc, arguments, [sheet]))
 
     def contacts(self) -> Function:
-        """What every cell gives to each cell that it touches by one contact, and the slope by the state given."""
-        arguments = ("fields", *_POINT, "f", "flux", "slope")
-        doc = "What every cell gives by contact number f to each that it touches [molecules/s], and the slope [1/s]."
+        """What every cell gives to each cell that it touches by one contact, its slope, and the share that is alive."""
+        arguments = ("fields", *_POINT, "f", "flux", "slope", "present")
+        doc = "What every cell gives by contact f to each it touches [molecules/s], its slope [1/s], what of it lives."
         kernels = tuple(self._contact(contact, arguments) for contact in self.mechanism.contacts)
         return Function("cell_contacts", doc, arguments, kernels, "f")
 
@@ -214,6 +214,7 @@ class CellKernels:
         sheet, rate = Sheet(ITEM), simplify(contact.rate)
         sheet.store("flux", -1, rate, f"{contact.gives} to every cell that is touched")
         sheet.store("slope", -1, derivative(rate, contact.gives))
+        sheet.store("present", -1, contact.present)
         return self._kernel(f"cell_contacts_{contact.name}", contact.name, arguments, [sheet])
 
 

@@ -31,6 +31,7 @@ def _read(name: str, table: Table, names: Names) -> Contact:
         rate=names.expression(table, "rate", "molecules/s", giving),
         strength=names.optional_expression(table, "strength", "1", names.parameter_names) or Number(1.0),
         reach=names.optional_expression(table, "reach", "1", names.study_names) or Number(DEFAULT_REACH),
+        present=Number(1.0),
         doc=table.text("doc", ""),
         tag=table.optional_text("tag"),
     )

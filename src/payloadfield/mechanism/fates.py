@@ -170,10 +170,11 @@ class FateLowering:
         return tuple(own)
 
     def contacts(self, given: Iterable[Contact]) -> tuple[Contact, ...]:
-        """Contacts of an agent: every living cell of it gives; the dead give nothing."""
+        """Contacts of an agent, which take two living cells; one that stands for many has those of one cell."""
         if not self.fates:
             return tuple(given)
-        return tuple(replace(item, rate=mul(self.living, self.meant(item.rate))) for item in given)
+        present = Call("max", (Call("min", (self.living, ONE)), ZERO))
+        return tuple(replace(item, rate=self.meant(item.rate), present=present) for item in given)
 
     def _of_living(self, item: Reaction) -> Reaction:
         rate = self.meant(item.rate)

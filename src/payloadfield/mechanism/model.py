@@ -127,8 +127,9 @@ class Reaction:
 class Contact:
     """Exchange between touching cells: each gives `rate` [molecules/s] of the state `gives` to every cell it touches.
 
-    d takes_i / dt = sum_j s_i s_j rate_j,   d gives_i / dt = -rate_i sum_j s_i s_j,   s: `strength` of a cell.
-    rate: of parameters and states of the giving cell.  reach: cells touch within it times the sum of their radii.
+    d takes_i / dt = sum_j g_ij rate_j,   d gives_i / dt = -rate_i sum_j g_ij,   g_ij = s_i s_j present_i present_j.
+    rate: of parameters and states of the giving cell.  s: `strength` of a cell.  present: the share of an agent that is
+    alive, since it takes two living cells.  reach: cells touch within it times the sum of their radii.
     takes: slots of the receiving cell that gain; all but the first only count what arrives.
     """
 
@@ -138,6 +139,7 @@ class Contact:
     rate: Expr
     strength: Expr
     reach: Expr
+    present: Expr
     doc: str
     tag: str | None = None
 

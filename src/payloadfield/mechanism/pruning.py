@@ -88,7 +88,11 @@ def without(mechanism: Mechanism, absent: Collection[str]) -> Mechanism:
         fields=fields,
         states=states,
         reactions=reactions,
-        contacts=tuple(item for item in mechanism.contacts if not {item.gives, *item.takes} & set(absent)),
+        contacts=tuple(
+            replace(item, rate=_filled(item.rate, meaning))
+            for item in mechanism.contacts
+            if not {item.gives, *item.takes} & set(absent)
+        ),
         transitions=tuple(replace(item, hazard=_filled(item.hazard, meaning)) for item in mechanism.transitions),
         field_groups=order_fields(fields, states, reactions),
         digest=hashlib.sha256(text.encode()).hexdigest(),

@@ -3,7 +3,8 @@
 A contact links cells across the whole grid, so it stays out of the Jacobian, and what one cell loses another gains to
 the last digit (differences of rates, times a strength that is the same for both). The Rosenbrock-W method allows that:
 its order stays 3, but a step is stable only while
-    2 M q' sum_j g_ij < 0.63,   M = (sg I - J)^-1 of the cell at the state given, sg = 1 / (gamma dt),   q' = dq/ds:
+    2 M q' sum_j g_ij < 0.63,   M = (sg I - J)^-1 of the cell at the state given, sg = 1 / (gamma dt),   q' = dq/ds,
+g_ij with the share of both that is alive:
 without other losses, while the rate constant of all contacts of a cell together, times the step, is below 0.72. A
 longer step is rejected. Found from the stability function of ROS34PW2 with -a in the Jacobian and -e outside of it:
 |R| <= 1 for every a while e / (sg + a) < 0.63; the fastest mode of the exchange decays at e = 2 q' sum_j g_ij.
@@ -76,19 +77,20 @@ class ContactExchange:
         rows = {name: row for row, name in enumerate(plan.mechanism.state_names)}
         self._contacts = [(rows[c.gives], [rows[name] for name in c.takes]) for c in plan.mechanism.contacts]
         self._measured = _measured(plan.mechanism)
-        self._flux, self._slope = (np.zeros(plan.cells.n_cells) for _ in range(2))
+        self._flux, self._slope, self._present = (np.zeros(plan.cells.n_cells) for _ in range(3))
 
     def add_rates(self, arguments: tuple[Any, ...], d_states: _Floats) -> None:
         """d_states += what every cell gives and takes; arguments: as for the generated functions of the cells."""
+        given = self._flux, self._present
         exchange = self.backend.exchange
         for number, (gives, takes) in enumerate(self._contacts):
-            self.backend.code.cell_contacts(*arguments, number, self._flux, self._slope)
+            self.backend.code.cell_contacts(*arguments, number, self._flux, self._slope, self._present)
             kept = gives == takes[0]
-            exchange(number, self._flux, 1.0, 1.0 if kept else 0.0, d_states[takes[0]])
+            exchange(number, *given, 1.0, 1.0 if kept else 0.0, d_states[takes[0]])
             if not kept:
-                exchange(number, self._flux, 0.0, 1.0, d_states[gives])
+                exchange(number, *given, 0.0, 1.0, d_states[gives])
             for counter in takes[1:]:
-                exchange(number, self._flux, 1.0, 0.0, d_states[counter])
+                exchange(number, *given, 1.0, 0.0, d_states[counter])
 
     def haste(self, arguments: tuple[Any, ...], lu: _Floats, rhs: _Floats, out: _Floats) -> float:
         """How far a step is beyond what is stable, as a scaled error: above 1 it has to be rejected.
@@ -98,9 +100,9 @@ class ContactExchange:
         worst = 0.0
         for number in self._measured:
             gives, _ = self._contacts[number]
-            self.backend.code.cell_contacts(*arguments, number, self._flux, self._slope)
+            self.backend.code.cell_contacts(*arguments, number, self._flux, self._slope, self._present)
             rhs[...] = 0.0
-            self.backend.exchange(number, self._slope, 0.0, -2.0, rhs[gives])
+            self.backend.exchange(number, self._slope, self._present, 0.0, -2.0, rhs[gives])
             self.backend.code.cell_solve(lu, rhs, out)
             worst = max(worst, float(abs(out[gives]).max()))
         return (worst / STABLE_SHARE) ** ERROR_ORDER

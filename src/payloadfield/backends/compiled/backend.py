@@ -81,10 +81,10 @@ class CompiledBackend(Backend):
         cells = self.plan.cells
         blocks.gather(entries, factor, cells.touched_voxel, cells.touched_start, cells.touched_entry, out)
 
-    def exchange(self, contact: int, values: Floats, other: float, own: float, out: Floats) -> None:
+    def exchange(self, contact: int, values: Floats, present: Floats, other: float, own: float, out: Floats) -> None:
         """See Backend."""
         table = self.plan.contacts[contact]
-        blocks.exchange(table.row_start, table.touching, table.strength, values, other, own, out)
+        blocks.exchange(table.row_start, table.touching, table.strength, values, present, other, own, out)
 
     def sums(self, values: Floats) -> Floats:
         """See Backend."""

@@ -39,12 +39,13 @@ def gather(entries, factor, touched_voxel, touched_start, touched_entry, out):
 
 
 @njit(**_OPTIONS)
-def exchange(row_start, touching, strength, values, other, own, out):
-    """out_i += sum_j g_ij (other values_j - own values_i), in a fixed order."""
+def exchange(row_start, touching, strength, values, present, other, own, out):
+    """out_i += sum_j g_ij present_i present_j (other values_j - own values_i), in a fixed order."""
     for i in range(out.size):
         total = 0.0
         for k in range(row_start[i], row_start[i + 1]):
-            total += strength[k] * (other * values[touching[k]] - own * values[i])
+            pair = strength[k] * (present[touching[k]] * present[i])
+            total += pair * (other * values[touching[k]] - own * values[i])
         out[i] += total
 
 
