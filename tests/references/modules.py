@@ -140,6 +140,16 @@ def cleavage(y, s):
     return [-lost, lost, s.DAR * lost, s.protease_secretion / s.M - s.k_protease_loss * E]
 
 
+def saturated_losing(y, s):
+    """Conjugate with 8, 7, .. 0 eighths of its payload, payload, protease, which all that carry any compete for."""
+    *A, _, E = y
+    A = np.array(A)
+    cut = s.kcat_over_km * E / (1 + A[:8].sum() / s.KM_protease)
+    flow = np.arange(8, 0, -1) * (s.k_dec + cut) * A[:8]
+    chain = np.append(0.0, flow) - np.append(flow, 0.0)
+    return [*chain, s.DAR / 8 * flow.sum(), s.protease_secretion / s.M - s.k_protease_loss * E]
+
+
 def losing_one_by_one(y, s):
     """Conjugate with 8, 7, .. 0 eighths of its payload, and payload; s.step(n) is the rate at which n become n - 1."""
     A, rates = np.array(y[:9]), np.array([s.step(n) for n in range(8, 0, -1)])

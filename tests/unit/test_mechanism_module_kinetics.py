@@ -1,64 +1,13 @@
 """Each module alone in a well-mixed volume, against its equations written down again, and against itself when off."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from tests import handmade
 from tests.references import modules as reference
 from tests.running import run
-from tests.scenarios import ADC
+from tests.wells import AGREE, CELL, CORE, HOUR, VALUES, agree, differ, settings, wells
 
 from payloadfield.mechanism import load_mechanism
-
-HOUR = 3600.0
-MEDIUM = 2e5  # [um^3]
-CELL = {
-    "receptors": 2e5,
-    "k_endo": 4.27e-5,
-    "k_rec": 2.4e-5,
-    "k_deg": 1.27e-4,
-    "volume": 2200.0,
-    "protease_secretion": 5.0,
-}
-# Membranes slow enough that a step of minutes resolves them; scales as in the mechanism.
-VALUES = ADC | CELL | {"k_in": 2e-3, "k_out": 1e-3, "fu": 1.0, "k_decay": 0.0, "k_target": 5e-5}
-CORE = {"trafficking": False, "naked_antibody": False, "payload_release": False, "target_binding": False,
-        "protease": False, "extracellular_cleavage": False}  # fmt: skip
-RTOL, AGREE = 1e-4, 3e-4  # relative to the largest value of each quantity
-
-
-def settings(**own):
-    """Every parameter by name, and the factors from nM to molecules of cell and medium."""
-    values = VALUES | own
-    return SimpleNamespace(**values, N=values["volume"] * reference.AVOGADRO, M=MEDIUM * reference.AVOGADRO)
-
-
-def wells(tmp_path, modules, hours, *, start=None, states=None, **own):
-    """Values by name at the hours, of one cell in a closed and well-mixed medium: (n_time,) each."""
-    path = tmp_path / "composed.toml"
-    path.write_text(load_mechanism("adc", CORE | modules).source_text)
-    geometry = handmade.make_box((1, 1, 2), (MEDIUM / 2) ** (1 / 3))
-    cells = handmade.make_cells([{0: 0.5, 1: 0.5}], geometry.grid.shape, geometry.grid.spacing)
-    study = handmade.make_study(
-        str(path), geometry, duration=hours[-1] * HOUR, cells=cells, parameters=VALUES | own, initial=start or {},
-        initial_states=states or {}, outputs=np.array(hours) * HOUR, solver=handmade.make_solver(RTOL, max_step=HOUR),
-    )  # fmt: skip
-    trace, mechanism = run(study, "numpy"), study.mechanism
-    at = [trace.times.index(hour * HOUR) for hour in hours]
-    found = dict(zip(mechanism.field_names, np.array(trace.fields)[at].mean(2).T, strict=True))
-    return found | dict(zip(mechanism.state_names, np.array(trace.states)[at, :, 0].T, strict=True))
-
-
-def agree(found, names, expected, within=AGREE):
-    for name, values in zip(names, np.asarray(expected).T, strict=True):
-        if name:
-            assert np.abs(found[name] - values).max() <= within * np.abs(values).max(), name
-
-
-def differ(found, other, name, by):
-    """Off, the module leaves something else: the comparison could have failed."""
-    assert np.abs(found[name] - other[name]).max() > by * np.abs(found[name]).max()
 
 
 def test_pumps_carry_payload_out_and_saturate(tmp_path):
@@ -290,8 +239,8 @@ def test_protease_saturates(tmp_path):
     differ(found, cut(tmp_path, "linear", kcat_over_km=2e-5), "payload", 0.3)
 
 
-def by_species(tmp_path, choice, hours, **own):
-    on = {"trafficking": True, "naked_antibody": True, "protease": True, "extracellular_cleavage": True,
+def by_species(tmp_path, choice, hours, cleavage="linear", **own):
+    on = {"trafficking": True, "naked_antibody": True, "protease": True, "extracellular_cleavage": cleavage,
           "membrane_transport": False, "dar_species": choice}  # fmt: skip
     return wells(
         tmp_path,
@@ -321,6 +270,16 @@ def test_payloads_lost_one_by_one_have_the_mean_of_those_lost_at_once(tmp_path):
     np.testing.assert_allclose(mean_payloads(found), share, rtol=AGREE)
     np.testing.assert_allclose(found["payload"], whole["payload"], rtol=AGREE)
     assert found["antibody"][-1] < 0.3 * whole["antibody"][-1]  # where the two differ: who still carries any
+
+
+def test_all_species_together_saturate_the_protease(tmp_path):
+    hours, own = (3, 9, 30), {"KM_protease": 20.0, "kcat_over_km": 1e-4}
+    found = by_species(tmp_path, "linear", hours, "saturated", **own)
+    expected = reference.solve(reference.saturated_losing, [80.0] + [0.0] * 10, np.array(hours) * HOUR, settings(**own))
+    agree(found, (*CHAIN, "protease"), expected)
+    # Where only what is fully loaded took up the protease, as without this module, much more would be cut.
+    apart = cut(tmp_path, "saturated", hours, **own)
+    assert found["payload"][1] < 0.93 * apart["payload"][1]
 
 
 @pytest.mark.validate
