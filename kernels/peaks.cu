@@ -86,3 +86,38 @@ extern "C" __global__ void __launch_bounds__(BLOCK) follow_peaks(
         now[at] = last;
     }
 }
+
+// c_r = rate of r now,   peak_r = max(peak_r, c_r)
+//
+// Where cells may have jumped at the end of a step that was accepted; idle otherwise.
+// over: n_cell by n_designs
+// twin: Peaks.start
+//   n_cell     scalar                         [1]
+//   n_states   scalar                         [1]
+//   n_peaks    scalar                         [1]
+//   n_clock    scalar                         [1]
+//   rows       (n_peaks)                      [1] slots of the exposures
+//   verdict    (1)                            [1] 1 for an accepted step, else 0
+//   clock      (n_clock)                      [s]
+//   rates      (n_designs, n_states, n_cell)  [of the states / s] moves (n_designs, n_peaks, n_cell)
+//   now        (n_designs, n_peaks, n_cell)   [of the exposure / s]
+//   peak       (n_designs, n_peaks, n_cell)   [of the exposure / s] in place
+//   peak_time  (n_designs, n_peaks, n_cell)   [s] in place
+extern "C" __global__ void __launch_bounds__(BLOCK) restart_peaks(
+    const long long n_cell, const int n_states, const int n_peaks, const int n_clock, const int* __restrict__ rows,
+    const int* __restrict__ verdict, const double* __restrict__ clock, const real* __restrict__ rates,
+    double* __restrict__ now, double* __restrict__ peak, double* __restrict__ peak_time
+) {
+    const long long c = item();
+    if (c >= n_cell) return;
+    if (verdict[0] == 0 || n_clock == 0) return;
+    for (int k = 0; k < n_peaks; ++k) {
+        const long long at = row_of(n_peaks, k) * n_cell + c;
+        const double value = double(rates[row_of(n_states, rows[k]) * n_cell + c]);
+        now[at] = value;
+        if (value > peak[at]) {
+            peak[at] = value;
+            peak_time[at] = clock[0];
+        }
+    }
+}

@@ -10,7 +10,7 @@
 #include <ucontext.h>
 #include <vector>
 
-using std::exp; using std::fabs; using std::log; using std::pow; using std::sqrt;
+using std::exp; using std::fabs; using std::log; using std::log1p; using std::pow; using std::sqrt;
 
 #define __global__
 #define __device__
@@ -18,6 +18,10 @@ using std::exp; using std::fabs; using std::log; using std::pow; using std::sqrt
 #define __launch_bounds__(...)
 #define __shared__ static
 #define DYNAMIC_SHARED(type, name) type* name = (type*)host_shared.data()
+
+static inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
+    return (unsigned long long)((unsigned __int128)a * b >> 64);
+}
 
 struct host_dim3 { unsigned int x = 0, y = 0, z = 0; };
 static host_dim3 threadIdx, blockIdx, blockDim, gridDim;

@@ -17,7 +17,6 @@ from tests.emulation.test_whole_runs import (
     make_machine,
 )
 
-from payloadfield.errors import BackendError
 from payloadfield.solver import BatchSimulation, Simulation
 from payloadfield.solver.device import engine
 from payloadfield.solver.device.simulation import DeviceBatch, DeviceSimulation, simulate_on_device
@@ -27,9 +26,11 @@ from payloadfield.study import Decay, Event, Tabulated
 # --- fates -----------------------------------------------------------------------------------------------
 
 
-def make_fates(mode="expected"):
+def make_fates():
     """Cells close together that become senescent, die, or tolerate the drug for a while."""
-    return fate_studies.make_study(mode, n_cells=3, hours=96.0, edge=fate_studies.SMALL, shape=(3, 4, 3), drug=2000.0)
+    return fate_studies.make_study(
+        "expected", n_cells=3, hours=96.0, edge=fate_studies.SMALL, shape=(3, 4, 3), drug=2000.0
+    )
 
 
 def test_expected_fates_are_those_of_the_reference(fixed, monkeypatch):  # noqa: F811
@@ -73,26 +74,21 @@ def test_when_a_transition_comes_within_a_step_is_what_the_twin_finds():
     given = {"value": before[fates.rows], "rate": rates[40.0][fates.rows], "time": fates.times.copy()}
     a.clock[[0, 1]], a.states[0], a.cell_rates[0] = (50.0, 10.0), after, rates[50.0]
     for name, values in given.items():
-        a.fates[name][0] = values
+        a.fates.arrays[name][0] = values
     launches = [
         launch for launch in sim.engine.program(engine.ITERATIONS)[0].launches if launch.kernel == "follow_fates"
     ]
     a.verdict[0] = 0
     sim.engine.machine.run(launches)
     for name, values in given.items():
-        np.testing.assert_array_equal(a.fates[name][0], values)
+        np.testing.assert_array_equal(a.fates.arrays[name][0], values)
     a.verdict[0] = 1
     sim.engine.machine.run(launches)
     fates.follow(old, new, lambda state: rates[state.time])
     assert 3 < np.isfinite(fates.times).sum() < fates.times.size and fates.times[0, 1] == 7.0
-    np.testing.assert_allclose(a.fates["time"][0], fates.times, rtol=1e-12)
-    np.testing.assert_array_equal(a.fates["value"][0], after[fates.rows])
-    np.testing.assert_array_equal(a.fates["rate"][0], rates[50.0][fates.rows])
-
-
-def test_fates_that_are_drawn_are_refused():
-    with pytest.raises(BackendError, match=r'fates are drawn \(fate = "expected" is solved\)'):
-        simulate_on_device(make_fates("sampled"), make_machine)
+    np.testing.assert_allclose(a.fates.arrays["time"][0], fates.times, rtol=1e-12)
+    np.testing.assert_array_equal(a.fates.arrays["value"][0], after[fates.rows])
+    np.testing.assert_array_equal(a.fates.arrays["rate"][0], rates[50.0][fates.rows])
 
 
 # --- baths that follow curves ----------------------------------------------------------------------------

@@ -8,6 +8,8 @@ import os
 import numpy as np
 import pytest
 from tests import tolerances
+from tests.emulation.test_drawn_fates import make_study as make_drawn
+from tests.emulation.test_drawn_fates import same_fates
 from tests.emulation.test_whole_runs import (
     CASES,
     QUANTITIES,
@@ -21,6 +23,7 @@ from tests.emulation.test_whole_runs import (
 
 from payloadfield.backends.cuda.status import examine
 from payloadfield.solver import BatchSimulation, make_batch, make_simulation
+from payloadfield.solver.device import engine
 
 # Products and sums may be fused on a GPU and are not on the host: a little more than rounding, in every step.
 TOLERANCE = {"float64": 1e-9, "mixed": tolerances.BACKENDS["mixed"]}
@@ -79,6 +82,18 @@ def test_a_batch_on_the_gpu_is_that_of_the_reference(fixed):  # noqa: F811
     expected.run()
     for design, twin in zip(batch.designs, expected.designs, strict=True):
         compare(design, twin, TOLERANCE["float64"])
+
+
+def test_fates_drawn_on_the_gpu_are_those_of_the_reference(fixed, monkeypatch):  # noqa: F811
+    """The same transitions of the same cells at the same times."""
+    monkeypatch.setattr(engine, "RESIDUAL_LIMIT", np.inf)
+    sim = make_simulation(make_drawn(), "cupy")
+    records = sim.run()
+    expected, twins = fixed(sim.study)
+    assert [record.moves for record in records] == [twin.moves for twin in twins]
+    compare(sim, expected, 1e-7)
+    same_fates(sim, expected)
+    assert largest_defect(records) < tolerances.BALANCE
 
 
 def test_a_state_in_single_precision_is_near_the_reference(fixed):  # noqa: F811

@@ -191,5 +191,10 @@ def make_fates(study: Any) -> Fates:
     mechanism, cells = study.mechanism, study.cells
     if not mechanism.is_sampled:
         return Fates(mechanism, cells.n_cells)
-    types = np.array(cells.type_names, dtype=str)[cells.type_index]
-    return SampledFates(mechanism, cells.n_cells, study.seed, identities(cells.position, types))
+    return SampledFates(mechanism, cells.n_cells, study.seed, find_identities(study))
+
+
+def find_identities(study: Any) -> NDArray[np.uint64]:
+    """What each cell of a study is for the generator, (n_cell,)."""
+    types = np.array(study.cells.type_names, dtype=str)[study.cells.type_index]
+    return identities(study.cells.position, types)

@@ -79,9 +79,8 @@ class Simulation:
         self.study = study
         self.plan = make_plan(study) if plan is None else plan
         self._equip(backend, beside)
-        self._state = self._initial_state()
         self._fates = make_fates(study)
-        self._fates.start(self._state)
+        self._state = self._initial_state()
         self._new = self._make_room()
         self._ledger = Ledger(self.plan, self._adder(), self._state)
         self.n_steps = self.n_rejected = self.n_iterations = 0
@@ -189,6 +188,7 @@ class Simulation:
         state.fields[...] = np.where(is_accessible, np.asarray(study.initial_fields, float)[:, None], 0.0)
         state.states[...] = study.initial_states
         state.bath[...] = study.initial_bath
+        self._fates.start(state)
         return state
 
     def target(self, end: float) -> float:
@@ -261,12 +261,16 @@ class Simulation:
         if not self._act():
             event = None
         if moves or event is not None:
-            self._peaks.start(self._state, self.stepper.rates_of_cells)
+            self._restart_peaks()
         statistics = tried.statistics
         return StepRecord(
             self.n_steps, self.time, tried.dt, tried.error, tried.worst, statistics.iterations,
             statistics.worst_residual, rejected, balance, outputs, event, moves,
         )  # fmt: skip
+
+    def _restart_peaks(self) -> None:
+        """Take what the cells are exposed to anew, where it has jumped."""
+        self._peaks.start(self._state, self.stepper.rates_of_cells)
 
     def _act(self) -> bool:
         """Carry out the events that are due: a wash replaces part of the bath, then doses set concentrations."""

@@ -22,6 +22,7 @@ from payloadfield.backends.cuda.tables import (
 )
 from payloadfield.backends.plan import Plan, TransportGroup
 from payloadfield.errors import BackendError
+from payloadfield.solver.device.fates import DeviceFates
 from payloadfield.solver.device.followed import Followed
 from payloadfield.solver.tableau import Tableau
 
@@ -86,9 +87,6 @@ PEAKS = ("now", "peak", "peak_time", "time_above")
 CURVE_HEAD = 6
 """Numbers of a curve before those of its exponentials (kernels/bath.cu)."""
 
-FATES = ("value", "rate", "time")
-"""Arrays of the transitions between fates, in the order of kernels/fates.cu."""
-
 
 class DeviceArrays:
     """Everything that the program reads and writes, allocated once."""
@@ -114,7 +112,8 @@ class DeviceArrays:
         self._allocate_operators()
         self._allocate_control()
         self._allocate_peaks()
-        self._allocate_fates()
+        sizes = self.n_designs, self.n_cells, N_LINES
+        self.fates = DeviceFates(machine, plan.mechanism, *sizes, self.followed)
         self._allocate_curves()
         self._starts: dict[tuple[int, int], Any] = {}
 
@@ -306,13 +305,6 @@ class DeviceArrays:
         self.of_threshold = up("peaks", np.array(followed.of_threshold, np.int32), np.int32)
         values = np.array(followed.threshold, float) if self.n_thresholds else np.zeros((d, 0))
         self.threshold = up("peaks", values, np.float64)
-
-    def _allocate_fates(self) -> None:
-        """Transitions between fates: slots at the end of the last step, their rates, and when they came."""
-        names = list(self.plan.mechanism.state_names)
-        rows = [names.index(item.name) for item in self.plan.mechanism.transitions] if self.n_cells else []
-        self.transition_rows = self.machine.upload("fates", np.array(rows, np.int32), np.int32)
-        self.fates = {name: self._doubles("fates", self.n_designs, len(rows), self.n_cells) for name in FATES}
 
     def _allocate_curves(self) -> None:
         """What an infinite bath follows, in rows as kernels/bath.cu reads them, (D, F, n_curve); no rows if nothing."""

@@ -41,7 +41,8 @@ QUIET_STEPS = 20
 @dataclass(frozen=True)
 class DesignLine:
     """A design in one line of the log: scaled error, number of the quantity that has it, residual ratio; amounts of the
-    fields (F,), sums of the states over the cells (S,), and the small quantities after the step."""
+    fields (F,), sums of the states over the cells (S,), the small quantities after the step, and how many cells took
+    each transition, where fates are drawn."""
 
     error: float
     worst: int
@@ -49,6 +50,7 @@ class DesignLine:
     amounts: _Floats
     state_sums: _Floats
     small: _Floats
+    moves: NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -195,16 +197,20 @@ class DeviceEngine:
         self._program = self.program(self.iterations)
 
     def _read_log(self, n: int) -> list[Line]:
-        table = self.machine.read(self.arrays.log)[:n] if n else np.zeros((0, self.arrays.n_columns))
-        return [self._parse(row) for row in table]
+        if not n:
+            return []
+        a = self.arrays
+        none = np.zeros((n, a.n_designs, 0), np.int32)
+        moves = self.machine.read(a.fates.moves) if a.fates.is_drawn else none
+        return [self._parse(*of_line) for of_line in zip(self.machine.read(a.log)[:n], moves[:n], strict=True)]
 
-    def _parse(self, row: _Floats) -> Line:
+    def _parse(self, row: _Floats, moves: NDArray[np.int32]) -> Line:
         a = self.arrays
         columns = np.cumsum([DESIGN_HEAD, a.n_fields, a.n_states])
         designs = []
-        for each in row[LINE_HEAD:].reshape(a.n_designs, -1):
+        for each, moved in zip(row[LINE_HEAD:].reshape(a.n_designs, -1), moves, strict=True):
             head, amounts, sums, small = np.split(each, columns)
-            designs.append(DesignLine(float(head[0]), int(head[1]), float(head[2]), amounts, sums, small))
+            designs.append(DesignLine(float(head[0]), int(head[1]), float(head[2]), amounts, sums, small, moved))
         return Line(
             bool(row[1]), float(row[2]), float(row[3]), float(row[4]), int(row[5]), bool(row[8]), self.iterations,
             tuple(designs),

@@ -1,4 +1,4 @@
-"""What of a study is followed from step to step beside its unknowns: peaks, curves of the bath."""
+"""What of a study is followed from step to step beside its unknowns: peaks, curves of the bath, fates."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from payloadfield.errors import StudyError
+from payloadfield.solver.fates import find_identities
 
 
 @dataclass(frozen=True)
@@ -14,13 +18,16 @@ class Followed:
     """What is followed from step to step: slots of exposures, which of them each threshold is of, and its values.
 
     threshold: (n_designs, n_thresholds) [unit of the exposure / s]. exponentials: most terms of a curve that an
-    infinite bath follows, None where there is no curve.
+    infinite bath follows, None where there is no curve. seeds: of each design, and who: what each cell is for the
+    generator (n_designs, n_cell), where fates are drawn.
     """
 
     rows: tuple[int, ...] = ()
     of_threshold: tuple[int, ...] = ()
     threshold: tuple[tuple[float, ...], ...] = ((),)
     exponentials: int | None = None
+    seeds: tuple[int, ...] = ()
+    who: NDArray[np.uint64] | None = None
 
 
 def find_followed(studies: Sequence[Any]) -> Followed:
@@ -40,4 +47,6 @@ def find_followed(studies: Sequence[Any]) -> Followed:
         tuple(names[0].index(name) for name in of[0]),
         tuple(tuple(float(v) for v in study.output.thresholds.values()) for study in studies),
         max(exponentials, default=None),
+        tuple(int(study.seed) for study in studies),
+        np.stack([find_identities(study) for study in studies]) if studies[0].mechanism.is_sampled else None,
     )

@@ -15,7 +15,6 @@ def reason_against(study: Any) -> str | None:
     """What of a study the device program does not do yet; None if it does all of it."""
     mechanism = study.mechanism
     found = {
-        'cells whose fates are drawn (fate = "expected" is solved)': mechanism.is_sampled,
         "exchange between touching cells": mechanism.contacts,
         "tagged sources": mechanism.followed,
         **dict.fromkeys(_uneven_loops(study), True),

@@ -12,7 +12,7 @@ from typing import Any
 
 from payloadfield.backends.cuda.signature import Build, Launch
 from payloadfield.backends.cuda.traffic import launch_bytes
-from payloadfield.solver.device.arrays import FATES, N_LINES, N_STAGES, PEAKS, DeviceArrays
+from payloadfield.solver.device.arrays import N_LINES, N_STAGES, PEAKS, DeviceArrays
 from payloadfield.solver.device.solve import FieldSolver
 from payloadfield.units import AVOGADRO_NM_UM3
 
@@ -326,17 +326,27 @@ class StepProgram:
 
     def _follow_cells(self) -> None:
         """Peaks of the exposures and transitions between fates, from the rates of the cells after the step."""
-        a, n_transitions = self.a, len(self.a.transition_rows)
-        if a.n_peaks or n_transitions:
-            self.do("cell_rates", *self._cells(a.fields, a.states), a.cell_rates, a.entry_source)
+        a = self.a
+        if not (a.n_peaks or a.fates.n):
+            return
+        self._find_rates()
         if a.n_peaks:
             sizes = a.n_cells, a.n_states, a.n_peaks, a.n_thresholds, a.clock.size
             given = a.peak_rows, a.of_threshold, a.threshold, a.verdict, a.clock, a.m, a.state_terms, a.cell_rates
             self.do("follow_peaks", *sizes, *given, *(a.peaks[name] for name in PEAKS))
-        if n_transitions:
-            followed = a.transition_rows, a.verdict, a.clock, a.states, a.cell_rates
-            of = a.n_cells, a.n_states, n_transitions, a.clock.size, *followed
-            self.do("follow_fates", *of, *(a.fates[name] for name in FATES))
+        if a.fates.n:
+            a.fates.follow(self.do, a)
+        if a.fates.is_drawn:  # cells may have jumped
+            self._find_rates()
+            a.fates.keep(self.do, a)
+            if a.n_peaks:
+                given = a.peak_rows, a.verdict, a.clock, a.cell_rates, *(a.peaks[name] for name in PEAKS[:3])
+                self.do("restart_peaks", a.n_cells, a.n_states, a.n_peaks, a.clock.size, *given)
+
+    def _find_rates(self) -> None:
+        """Rates of every slot of the cells at the state that the design is in."""
+        a = self.a
+        self.do("cell_rates", *self._cells(a.fields, a.states), a.cell_rates, a.entry_source)
 
     def _measure(
         self, kind: str, has_bath: int, n: int, n_kinds: int, weights: Any, weight_of: Any, values: Any, terms: Any

@@ -152,16 +152,14 @@ class DeviceSimulation(Simulation):
                 getattr(self._peaks, name)[...] = self._engine.read(array[self._design])
 
     def _push_fates(self) -> None:
-        rows = self._fates.rows
-        if rows.size and self.plan.cells.n_cells:
+        fates, rows = self._engine.arrays.fates, self._fates.rows
+        if fates.n:
             rates = self.stepper.rates_of_cells(self._state)[rows]
-            values = {"value": self._state.states[rows], "rate": rates, "time": self._fates.times}
-            for name, array in self._engine.arrays.fates.items():
-                self._engine.machine.write(array[self._design], np.ascontiguousarray(values[name]))
+            fates.push(self._design, self._state.states[rows], rates, self._fates.memory())
 
     def _fetch_fates(self) -> None:
-        if self._fates.times.size:
-            self._fates.times[...] = self._engine.read(self._engine.arrays.fates["time"][self._design])
+        if self._engine.arrays.fates.n:
+            self._fates.restore(self._engine.arrays.fates.memory(self._design))
 
     def commitments(self) -> dict[str, _Floats]:
         """See Simulation."""
@@ -184,7 +182,11 @@ class DeviceSimulation(Simulation):
         iterations = line.iterations * self._engine.n_solves
         self.n_iterations += iterations
         tried = Attempt(line.dt, own.error, self._label(own.worst), StepStatistics(iterations, own.ratio))
-        return self._record(tried, rejected, {})
+        moves = {name: int(n) for name, n in zip(self._fates.names, own.moves, strict=False) if n}
+        return self._record(tried, rejected, moves)
+
+    def _restart_peaks(self) -> None:
+        """The device has done so."""
 
     def curve_pieces(self) -> dict[int, Any]:
         """What the bath follows from now to the next target, by field."""
