@@ -10,6 +10,7 @@ from payloadfield.mechanism.reader import (
     refuse_modules,
     with_expected_fates,
 )
+from payloadfield.mechanism.signs import backward_rates
 
 __all__ = [
     "Accumulator",
@@ -19,6 +20,7 @@ __all__ = [
     "Parameter",
     "Reaction",
     "State",
+    "backward_rates",
     "built_in_mechanisms",
     "evaluate",
     "find_modules",

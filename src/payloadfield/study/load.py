@@ -44,6 +44,7 @@ from payloadfield.study.resolve_schedule import Dosing, concentration, curve_tab
 from payloadfield.study.resolve_shapes import resolve_shapes
 from payloadfield.study.resolve_state import (
     all_values,
+    check_rates,
     diffusivities,
     initial_concentrations,
     initial_states,
@@ -277,6 +278,7 @@ class _Loading:
         values = all_values(mechanism, numbers.parameters, of_cell)
         refuse_homeless(mechanism, space.geometry, values, problems)
         start = initial_states(mechanism, table.initial.states, values, space.cells, problems)
+        check_rates(mechanism, values, problems)
         check_fates(mechanism, values, numbers.initial_fields, start, problems)
         return Study(
             title=table.title,

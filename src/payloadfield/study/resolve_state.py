@@ -11,7 +11,7 @@ import numpy as np
 from payloadfield.cells import Cells
 from payloadfield.errors import MechanismError
 from payloadfield.geometry import Geometry
-from payloadfield.mechanism import Mechanism, evaluate
+from payloadfield.mechanism import Mechanism, backward_rates, evaluate
 from payloadfield.mechanism.expressions import parse
 from payloadfield.mechanism.nodes import Expr, symbols
 from payloadfield.study.problems import Problems, did_you_mean
@@ -27,6 +27,18 @@ def all_values(mechanism: Mechanism, parameters: FloatArray, cell_parameters: Fl
     study = zip(mechanism.study_parameters, parameters, strict=True)
     cells = zip(mechanism.cell_parameters, cell_parameters, strict=True)
     return {"N_A": AVOGADRO_NM_UM3, **dict(study), **dict(cells)}
+
+
+def check_rates(mechanism: Mechanism, values: Values, problems: Problems) -> None:
+    """Note rates that can only be negative: the reaction would run backwards, and take what need not be there."""
+    for place, rate in backward_rates(mechanism, values):
+        negative = [name for name in sorted(symbols(rate)) if name in values and np.min(values[name], initial=0.0) < 0]
+        given = ", ".join(f"{name} is {np.min(values[name]):g}" for name in negative)
+        problems.add(
+            f"mechanism, {place}.rate",
+            f"{rate} is never positive{f' ({given})' if given else ''}, so that it would run backwards and take what "
+            "need not be there; write what goes the other way as a reaction of its own, with a positive rate",
+        )
 
 
 def diffusivities(mechanism: Mechanism, values: Values, problems: Problems) -> FloatArray:
