@@ -4,6 +4,7 @@ Arrays are NumPy's with `get` and `set`. Whatever a real CuPy would refuse durin
 """
 
 from contextlib import contextmanager
+from threading import Lock
 from types import SimpleNamespace
 
 import numpy as np
@@ -28,11 +29,16 @@ class CompileException(Exception):  # noqa: N818 - CuPy's name
 class Array(np.ndarray):
     """A device array."""
 
-    def get(self, stream=None):
-        """A copy on the host."""
+    def get(self, stream=None, out=None, blocking=True):
+        """A copy on the host; without blocking it is made as late as may be, since nobody may count on less."""
         self.fake().forbid_in_capture("a copy")
         self.fake().fail("get")
-        return np.array(self)
+        if out is None:
+            return np.array(self)
+        assert type(out) is np.ndarray and out.shape == self.shape and out.dtype == self.dtype and not blocking
+        assert out.flags.c_contiguous and self.flags.c_contiguous and self.fake().is_locked(out)
+        stream.later.append(lambda: np.copyto(out, self))
+        return out
 
     def set(self, values, stream=None):
         """Take host values."""
@@ -49,8 +55,8 @@ class FakeCupy:
 
     def __init__(self, make_launcher, *, driver=13000, runtime=13000, count=1, free=10**9, major=9, failures=None):
         self.make_launcher, self.failures = make_launcher, failures or {}
-        self.captured, self.in_stream, self.log = None, 0, []
-        self.free, self.launches = free, 0
+        self.captured, self.in_stream, self.log, self.lock = None, 0, [], Lock()
+        self.free, self.launches, self.locked = free, 0, []
         Array.fake = lambda array: self
         properties = {"name": b"Fake GPU", "major": major, "minor": 0}
         self.cuda = SimpleNamespace(
@@ -66,7 +72,8 @@ class FakeCupy:
             Stream=self.make_stream, Device=self.make_device,
         )  # fmt: skip
         self.cuda.Stream.null = None
-        self.cuda.Event = lambda: SimpleNamespace(record=lambda stream: None, synchronize=lambda: None)
+        self.cuda.Event = lambda **options: Event(self, **options)
+        self.cuda.alloc_pinned_memory = self.alloc_pinned_memory
         self.cuda.get_elapsed_time = lambda start, end: 2.0  # ms
         self.copyto = np.copyto
 
@@ -93,6 +100,18 @@ class FakeCupy:
         array = self.zeros(shape, dtype)
         array.view(np.uint8)[...] = 0xFF if array.size else 0
         return array
+
+    def alloc_pinned_memory(self, size):
+        """As cupy.cuda.alloc_pinned_memory: a buffer, which may be larger than asked for."""
+        self.fail("pinned")
+        self.locked.append(bytearray(-(-size // 512) * 512))
+        return self.locked[-1]
+
+    def is_locked(self, values):
+        """Whether an array lies in page-locked memory."""
+        first = values.__array_interface__["data"][0]
+        starts = [np.frombuffer(each, np.uint8).__array_interface__["data"][0] for each in self.locked]
+        return any(s <= first < s + len(each) for s, each in zip(starts, self.locked, strict=True))
 
     def get_default_memory_pool(self):
         """Nothing kept."""
@@ -129,11 +148,39 @@ class Device:
         return False
 
 
+class Event:
+    """As cupy.cuda.Event."""
+
+    def __init__(self, cupy, block=False, disable_timing=False):
+        self.cupy, self.stream, self.n = cupy, None, 0
+
+    def record(self, stream):
+        """All that the stream has been given so far."""
+        self.stream, self.n = stream, stream.n_done + len(stream.later)
+
+    def synchronize(self):
+        """Wait; in any thread."""
+        self.cupy.fail("event")
+        self.reach()
+
+    def reach(self):
+        """Make the copies that come before."""
+        with self.cupy.lock:
+            while self.stream.n_done < self.n:
+                self.stream.later.pop(0)()
+                self.stream.n_done += 1
+
+
 class Stream:
     """As cupy.cuda.Stream(non_blocking=True)."""
 
     def __init__(self, cupy):
-        self.cupy = cupy
+        self.cupy, self.later, self.n_done = cupy, [], 0
+
+    def wait_event(self, event):
+        """What comes later comes after the event; launches are made at once, so that copies before them are too."""
+        self.cupy.log.append("wait_event")
+        event.reach()
 
     def __enter__(self):
         self.cupy.in_stream += 1

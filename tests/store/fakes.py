@@ -9,6 +9,7 @@ import numpy as np
 
 from payloadfield.errors import SolverError
 from payloadfield.solver.ledger import LedgerLine
+from payloadfield.solver.outputs import Held, kept_states
 
 SHAPE = (3, 4, 5)
 DURATION = 3600.0
@@ -166,6 +167,14 @@ class FakeSimulation:
 
     def cell_state(self, name):
         return self.state.states[("receptor", "payload_exposure").index(name)]
+
+    bath = property(lambda self: self.state.bath)
+    accumulators = property(lambda self: self.state.accumulators)
+
+    def hold(self):
+        fields = {name: self.field_on_grid(name).astype(np.float32) for name in self.study.output.fields}
+        kept = fields, {name: self.cell_state(name).copy() for name in kept_states(self.study)}
+        return Held(lambda: kept)
 
     def commitments(self):
         return {}

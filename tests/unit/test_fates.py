@@ -10,7 +10,8 @@ from tests.running import run
 from payloadfield.errors import MechanismError, StudyError
 from payloadfield.mechanism import generate, load_mechanism
 from payloadfield.solver import BatchSimulation, Simulation
-from payloadfield.store.capture import cell_table, kept_states
+from payloadfield.solver.outputs import kept_states
+from payloadfield.store.capture import cell_table
 from payloadfield.study import load_study
 
 TEXT = (handmade.MECHANISMS / "fates.toml").read_text()

@@ -71,7 +71,8 @@ def check(
 
 
 def _count_on_gpu(study: Study) -> dict[str, Any]:
-    """Memory that a study takes on a GPU [bytes], what is free on the usable ones, and what is against it."""
+    """Memory that a study takes on a GPU and locks on the host [bytes], what is free on the usable GPUs, and what is
+    against it."""
     from payloadfield.backends.cuda.status import examine
     from payloadfield.solver.device.limits import reason_against
     from payloadfield.solver.device.memory import count_device_memory
@@ -79,7 +80,8 @@ def _count_on_gpu(study: Study) -> dict[str, Any]:
     status = examine()
     free = {device.number: device.memory_free for device in status.devices if not device.reason_against}
     against = reason_against(study) or status.reason
-    return {"memory": count_device_memory(study), "memory_free": free, "reason_against": against}
+    memory, locked = count_device_memory(study)
+    return {"memory": memory, "memory_locked": locked, "memory_free": free, "reason_against": against}
 
 
 def _print_gpu(facts: dict[str, Any]) -> None:
@@ -88,7 +90,8 @@ def _print_gpu(facts: dict[str, Any]) -> None:
 
     free = [f"{format_bytes(value)} free on GPU {number}" for number, value in facts["memory_free"].items()]
     against = [f"not usable here: {facts['reason_against']}"] if facts["reason_against"] else []
-    text = "; ".join([f"{format_bytes(facts['memory'])} of memory", *free, *against])
+    locked = f"{format_bytes(facts['memory_locked'])} of the host's locked for outputs"
+    text = "; ".join([f"{format_bytes(facts['memory'])} of memory", locked, *free, *against])
     make_console().print(f"On a GPU: {text}", markup=False)
 
 

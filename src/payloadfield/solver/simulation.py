@@ -18,6 +18,7 @@ from payloadfield.solver.controller import Controller
 from payloadfield.solver.discretisation import make_plan
 from payloadfield.solver.fates import make_fates
 from payloadfield.solver.ledger import Ledger, LedgerLine
+from payloadfield.solver.outputs import Held, kept_states
 from payloadfield.solver.peaks import Peaks
 from payloadfield.solver.rosenbrock import Stepper, StepStatistics
 from payloadfield.solver.state import State
@@ -146,6 +147,22 @@ class Simulation:
         """A state of every cell, (n_cell,)."""
         index = [s.name for s in self.plan.mechanism.states].index(name)
         return self._state.states[index].copy()
+
+    @property
+    def bath(self) -> _Floats:
+        """Concentrations in the bath, (n_field,) [nM]."""
+        return self._state.bath.copy()
+
+    @property
+    def accumulators(self) -> _Floats:
+        """Losses in voxels and bath so far, (n_accumulator,) [nM um^3]."""
+        return self._state.accumulators.copy()
+
+    def hold(self) -> Held:
+        """What an output keeps of this moment, whatever steps follow."""
+        fields = {name: np.asarray(self.field_on_grid(name), np.float32) for name in self.study.output.fields}
+        kept = fields, {name: self.cell_state(name) for name in kept_states(self.study)}
+        return Held(lambda: kept)
 
     def commitments(self) -> dict[str, _Floats]:
         """When each transition between fates first came to every cell, (n_cell,) [s], nan where it has not yet.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from payloadfield.solver.outputs import Held, kept_states
 from payloadfield.store.snapshot import Frame, Snapshot
 from payloadfield.store.table import Table
 from payloadfield.units import AVOGADRO_NM_UM3
@@ -16,25 +17,37 @@ if TYPE_CHECKING:
     from payloadfield.study import Study
 
 
-ALWAYS_KEPT = ("exposure", "fate", "transition")
-"""Kinds of states that every output has."""
+@dataclass(frozen=True)
+class Capture:
+    """An output that was asked for: all but its fields and states is there, those may still be on their way."""
+
+    rest: Snapshot
+    held: Held
+
+    def finish(self) -> Snapshot:
+        """The whole output, in whatever thread; once."""
+        fields, cells = self.held.take()
+        return replace(self.rest, fields=fields, cells=cells)
+
+    def drop(self) -> None:
+        """Do without it."""
+        self.held.drop()
+
+
+def capture_output(sim: Simulation, index: int) -> Capture:
+    """The state of `sim` as output number `index`: the study's chosen fields and states, and every exposure."""
+    study = sim.study
+    bath = {item.name: float(value) for item, value in zip(study.mechanism.fields, sim.bath, strict=True)}
+    rest = Snapshot(
+        index=index, time=float(sim.time), frame=study_frame(study), fields={}, cell_units=kept_states(study),
+        ledger=ledger_rows(sim), bath=bath, counts=counts_now(sim),
+    )  # fmt: skip
+    return Capture(rest, sim.hold())
 
 
 def take_snapshot(sim: Simulation, index: int) -> Snapshot:
-    """The state of `sim` as output number `index`: the study's chosen fields and states, and every exposure."""
-    study = sim.study
-    states = kept_states(study)
-    return Snapshot(
-        index=index,
-        time=float(sim.time),
-        frame=study_frame(study),
-        fields={name: np.asarray(sim.field_on_grid(name), dtype=np.float32) for name in study.output.fields},
-        cells={name: np.array(sim.cell_state(name)) for name in states},
-        cell_units=states,
-        ledger=ledger_rows(sim),
-        bath={item.name: float(value) for item, value in zip(study.mechanism.fields, sim.state.bath, strict=True)},
-        counts=counts_now(sim),
-    )
+    """The same, whole."""
+    return capture_output(sim, index).finish()
 
 
 def study_frame(study: Study) -> Frame:
@@ -43,15 +56,9 @@ def study_frame(study: Study) -> Frame:
     return Frame((int(grid.shape[0]), int(grid.shape[1]), int(grid.shape[2])), float(grid.spacing))
 
 
-def kept_states(study: Study) -> dict[str, str]:
-    """Per-cell states kept at every output, with their units: those chosen in `output.cells`, and what always is."""
-    chosen = set(study.output.cells)
-    return {item.name: item.unit for item in study.mechanism.states if item.name in chosen or item.kind in ALWAYS_KEPT}
-
-
 def counts_now(sim: Simulation) -> dict[str, float]:
     """What reactions in the medium and the bath have put into each accumulator so far [molecules]."""
-    amounts = sim.state.accumulators * AVOGADRO_NM_UM3
+    amounts = sim.accumulators * AVOGADRO_NM_UM3
     return {item.name: float(v) for item, v in zip(sim.study.mechanism.accumulators, amounts, strict=True)}
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from payloadfield.errors import ResourceError
-from payloadfield.store.capture import ALWAYS_KEPT
+from payloadfield.solver.outputs import ALWAYS_KEPT
 from payloadfield.store.effort import Effort
 from payloadfield.store.files import format_bytes
 from payloadfield.study.resolve_geometry import geometry_memory

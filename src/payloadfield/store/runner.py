@@ -15,7 +15,7 @@ import numpy as np
 
 from payloadfield.errors import PayloadfieldError, ResourceError, RunError, SolverError
 from payloadfield.store import layout
-from payloadfield.store.capture import cell_table, take_snapshot
+from payloadfield.store.capture import capture_output, cell_table
 from payloadfield.store.checkpoint import Checkpoint, read_checkpoint
 from payloadfield.store.digest import study_digest
 from payloadfield.store.estimate import refuse_too_large
@@ -325,7 +325,7 @@ class _Leg:
 
     def _write_outputs(self, indices: Sequence[int]) -> None:
         for index in indices:
-            self.writer.snapshot(take_snapshot(self.sim, index))
+            self.writer.snapshot(capture_output(self.sim, index))
             self.spent.snapshots = index + 1
             self.observer.output(self.sim, index)
 

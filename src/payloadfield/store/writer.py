@@ -18,7 +18,7 @@ import numpy as np
 
 from payloadfield.errors import ResourceError, RunError
 from payloadfield.store import layout
-from payloadfield.store.capture import study_frame
+from payloadfield.store.capture import Capture, study_frame
 from payloadfield.store.checkpoint import Checkpoint, checkpoint_bytes, write_checkpoint
 from payloadfield.store.exposure import stack_series, write_exposure
 from payloadfield.store.files import GO_ON, refusing_bad_disk, sync_directory, write_atomically
@@ -171,9 +171,9 @@ class RunWriter:
         self._surface()
         self._log.append(entry)
 
-    def snapshot(self, snapshot: Snapshot) -> None:
-        """Queue one snapshot; waits while the queue is full."""
-        self._submit(lambda: self._write_snapshot(snapshot))
+    def snapshot(self, capture: Capture) -> None:
+        """Queue one output, which may still be on its way from a device; waits while the queue is full."""
+        self._submit(lambda: self._write_snapshot(capture.finish()), capture.drop)
 
     def checkpoint(self, checkpoint: Checkpoint, cells: Table) -> None:
         """Queue one checkpoint with the per-cell table of the same time; both after every snapshot queued before."""
@@ -238,15 +238,21 @@ class RunWriter:
             self._tables = {index: read_snapshot(self.directory, index, fields=False) for index in indices}
         return self._tables
 
-    def _submit(self, job: Callable[[], None]) -> None:
-        while len(self._waiting) >= _WAITING:
-            self._waiting.popleft().result()
-        self._surface()
-        self._waiting.append(self._thread.submit(self._guarded, job))
+    def _submit(self, job: Callable[[], None], drop: Callable[[], None] = lambda: None) -> None:
+        """Queue a job; drop: what to do in its stead once another one has failed."""
+        try:
+            while len(self._waiting) >= _WAITING:
+                self._waiting.popleft().result()
+            self._surface()
+        except BaseException:
+            drop()
+            raise
+        self._waiting.append(self._thread.submit(self._guarded, job, drop))
 
-    def _guarded(self, job: Callable[[], None]) -> None:
+    def _guarded(self, job: Callable[[], None], drop: Callable[[], None]) -> None:
         """After a first failure nothing more is written: a checkpoint must not outrun its snapshots."""
         if self._has_failed:
+            drop()
             return
         try:
             job()

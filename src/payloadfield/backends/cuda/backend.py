@@ -68,7 +68,10 @@ def make_cupy_machine(mechanism: Mechanism, precision: str, n_designs: int) -> t
 
 
 class CupyMachine(Machine):
-    """One GPU; all work is enqueued on one stream of its own, which does not wait for the default stream."""
+    """One GPU; all work is enqueued on one stream of its own, which does not wait for the default stream.
+
+    What is sent to the host travels on a second stream, in order with the first one by events alone.
+    """
 
     def __init__(self, build: Build, code: Any, n_designs: int, number: int) -> None:
         constants = {name: value for name, value in vars(code.module).items() if name.startswith("N_")}
@@ -76,7 +79,8 @@ class CupyMachine(Machine):
         self._cupy = load_cupy()
         self.number, self._device = number, self._cupy.cuda.Device(number)
         with self._watch("could not be opened"):
-            self._stream = self._cupy.cuda.Stream(non_blocking=True)
+            self._stream, self._copies = (self._cupy.cuda.Stream(non_blocking=True) for _ in range(2))
+            self._sent: Any = None
             self.shared_limit = self._most_shared_memory()
             self._compile(code.source)
 
@@ -106,7 +110,7 @@ class CupyMachine(Machine):
     def record(self, launches: Sequence[Launch]) -> Any:
         """A CUDA graph of the launches; or their list, where PAYLOADFIELD_GRAPHS=0."""
         launches = list(launches)
-        if os.environ.get(GRAPHS_VARIABLE) == "0":
+        if os.environ.get(GRAPHS_VARIABLE) == "0" or not launches:
             return None, launches
         with self._watch("could not record the step as a graph"):
             self._stream.synchronize()
@@ -182,6 +186,42 @@ class CupyMachine(Machine):
             self._stream.synchronize()
             return np.asarray(array.get(stream=self._stream))
 
+    def _lock_host(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+        size = int(np.prod(shape, dtype=np.int64))
+        if not size:
+            return np.zeros(shape, dtype)
+        try:
+            with self._watch("could not lock memory of the host"):
+                memory = self._cupy.cuda.alloc_pinned_memory(size * dtype.itemsize)
+        except ResourceError as error:
+            raise ResourceError(
+                f"GPU {self.number}: the host has no {self.locked / 1e9:.2f} GB of memory that could be locked for "
+                f"outputs ({error.__cause__}). Nothing is lost. Keep fewer output.fields, or coarsen grid.voxel"
+            ) from error
+        return np.frombuffer(memory, dtype, size).reshape(shape)
+
+    def send(self, program: Any, pairs: Sequence[tuple[Any, np.ndarray]]) -> Any:
+        """See Machine: the second stream copies once the program is done, and the next program waits for that."""
+        event = self._cupy.cuda.Event
+        with self._watch("stopped answering"):
+            if self._sent is not None:
+                self._stream.wait_event(self._sent)
+            self.run(program)
+            filled = event(disable_timing=True)
+            filled.record(self._stream)
+            self._copies.wait_event(filled)
+            for array, values in pairs:
+                if values.size:
+                    array.get(stream=self._copies, out=values, blocking=False)
+            self._sent = event(block=True, disable_timing=True)
+            self._sent.record(self._copies)
+            return self._sent
+
+    def wait_for(self, ticket: Any) -> None:
+        """See Machine; the device and the stream of this thread do not matter."""
+        with self._ours("stopped answering"):
+            ticket.synchronize()
+
     def refuse_more_than_free(self, needed: int) -> None:
         """Raise ResourceError before anything is allocated where there is less memory than so many bytes."""
         with self._watch("does not tell its memory"):
@@ -195,11 +235,16 @@ class CupyMachine(Machine):
     @contextmanager
     def _watch(self, what: str) -> Iterator[None]:
         """Work on our device and stream; errors of CUDA become ours."""
+        with self._ours(what), self._device, self._stream_or_none():
+            yield
+
+    @contextmanager
+    def _ours(self, what: str) -> Iterator[None]:
+        """Errors of CUDA become ours."""
         cupy = self._cupy
         lost = cupy.cuda.runtime.CUDARuntimeError, cupy.cuda.driver.CUDADriverError
         try:
-            with self._device, self._stream_or_none():
-                yield
+            yield
         except cupy.cuda.memory.OutOfMemoryError as error:
             raise out_of_memory(sum(self.allocated.values()), self.number, str(error)) from error
         except cupy.cuda.compiler.CompileException as error:

@@ -18,7 +18,7 @@ from payloadfield.errors import BackendError
 
 
 class Machine(ABC):
-    """Memory and kernels of one device; counts the bytes that it gives out.
+    """Memory and kernels of one device; counts the bytes that it gives out, and those of the host that it locks.
 
     build: types and block size. constants: sizes of the mechanism's arrays, and n_designs. shared_limit: bytes of
     shared memory that one block may ask for.
@@ -30,6 +30,7 @@ class Machine(ABC):
         self.build, self.constants = build, dict(constants)
         self.kernels = list_kernels(of_mechanism=False) | list_kernels(of_mechanism=True)
         self.allocated: dict[str, int] = {}
+        self.locked = 0
 
     # -- memory -------------------------------------------------------------------------------------------------
 
@@ -43,6 +44,14 @@ class Machine(ABC):
         values = np.ascontiguousarray(values, dtype)
         self._count(name, values.shape, dtype)
         return self._upload(values)
+
+    def lock_host(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+        """A host array of zeros that the device can copy to on its own."""
+        self.locked += int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+        return self._lock_host(shape, dtype)
+
+    def _lock_host(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
+        return np.zeros(shape, dtype)
 
     def refuse_more_than_free(self, needed: int) -> None:
         """Raise ResourceError where there is less memory than so many bytes; a host finds out by itself."""
@@ -67,6 +76,19 @@ class Machine(ABC):
     @abstractmethod
     def read(self, array: Any) -> np.ndarray:
         """A host copy of a device array, once all that was enqueued is done."""
+
+    def send(self, program: Any, pairs: Sequence[tuple[Any, np.ndarray]]) -> Any:
+        """Run a program behind all that was enqueued, then copy device arrays that it fills to locked host arrays.
+
+        Gives a ticket to wait with; what is enqueued later does not wait, unless it is sent too.
+        """
+        self.run(program)
+        for array, values in pairs:  # at once, unless the machine knows better
+            values[...] = self.read(array)
+
+    def wait_for(self, ticket: Any) -> None:
+        """Wait, in any thread, until what was sent has come."""
+        return None
 
     # -- launches -----------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from payloadfield.backends.plan import Plan, TransportGroup
 from payloadfield.errors import BackendError
 from payloadfield.solver.device.fates import DeviceFates
 from payloadfield.solver.device.followed import Followed
+from payloadfield.solver.device.outbox import Outbox
 from payloadfield.solver.tableau import Tableau
 
 N_STAGES = 4
@@ -115,6 +116,7 @@ class DeviceArrays:
         sizes = self.n_designs, self.n_cells, N_LINES
         self.fates = DeviceFates(machine, plan.mechanism, *sizes, self.followed)
         self._allocate_curves()
+        self.outbox = Outbox(machine, self, self.followed.kept) if self.followed.kept else None
         self._starts: dict[tuple[int, int], Any] = {}
 
     # -- unknowns -----------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What of a study is followed from step to step beside its unknowns: peaks, curves of the bath, fates."""
+"""What a run follows and keeps of a study beside its unknowns: peaks, curves of the bath, fates, outputs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from payloadfield.errors import StudyError
 from payloadfield.solver.fates import find_identities
+from payloadfield.solver.outputs import kept_states
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class Followed:
 
     threshold: (n_designs, n_thresholds) [unit of the exposure / s]. exponentials: most terms of a curve that an
     infinite bath follows, None where there is no curve. seeds: of each design, and who: what each cell is for the
-    generator (n_designs, n_cell), where fates are drawn.
+    generator (n_designs, n_cell), where fates are drawn. kept: rows of the fields, and of the states,
+    that the outputs of each design keep.
     """
 
     rows: tuple[int, ...] = ()
@@ -28,6 +30,7 @@ class Followed:
     exponentials: int | None = None
     seeds: tuple[int, ...] = ()
     who: NDArray[np.uint64] | None = None
+    kept: tuple[tuple[list[int], list[int]], ...] = ()
 
 
 def find_followed(studies: Sequence[Any]) -> Followed:
@@ -49,4 +52,11 @@ def find_followed(studies: Sequence[Any]) -> Followed:
         max(exponentials, default=None),
         tuple(int(study.seed) for study in studies),
         np.stack([find_identities(study) for study in studies]) if studies[0].mechanism.is_sampled else None,
+        tuple(_find_kept(study) for study in studies),
     )
+
+
+def _find_kept(study: Any) -> tuple[list[int], list[int]]:
+    """Rows of the fields, and of the states, that outputs keep."""
+    fields, states = list(study.mechanism.field_names), list(study.mechanism.state_names)
+    return [fields.index(name) for name in study.output.fields], [states.index(name) for name in kept_states(study)]

@@ -21,6 +21,7 @@ from payloadfield.solver.device.followed import find_followed
 from payloadfield.solver.device.limits import refuse_unsolved
 from payloadfield.solver.device.memory import count_bytes
 from payloadfield.solver.device.state import DeviceState, HostTotals, Totals
+from payloadfield.solver.outputs import Held, Kept, kept_states
 from payloadfield.solver.rosenbrock import Fault, StepStatistics
 from payloadfield.solver.simulation import ROUNDING, SMALLEST_STEP, Attempt, Simulation, StepRecord
 from payloadfield.solver.variants import make_plans
@@ -170,6 +171,22 @@ class DeviceSimulation(Simulation):
         """Peaks, their times and times above thresholds so far, (n_cell,), and the unit of each, by name."""
         self._fetch_peaks()
         return super().peaks()
+
+    def hold(self) -> Held:
+        """What an output keeps, on its way while the device goes on."""
+        outbox = self._engine.arrays.outbox
+        assert outbox is not None  # made for the outputs of these studies
+        parcel = outbox.send(self._design)
+        return Held(lambda: self._unpack(*parcel.take()), parcel.drop)
+
+    def _unpack(self, fields: NDArray[np.float32], states: _Floats) -> Kept:
+        shape, output = self.plan.shape, self.study.output
+        grids = np.full((len(fields), int(np.prod(shape))), np.nan, np.float32)
+        grids[:, self.plan.voxel] = fields
+        on_grid = {name: grid.reshape(shape) for name, grid in zip(output.fields, grids, strict=True)}
+        if not self.plan.cells.n_cells:
+            return on_grid, {name: np.zeros(0) for name in kept_states(self.study)}
+        return on_grid, dict(zip(kept_states(self.study), states.astype(np.float64), strict=True))
 
     # -- steps ------------------------------------------------------------------------------------------------------
 
