@@ -11,6 +11,10 @@ NAMES = ("payload", "payload_cytosol", "target", "payload_bound", "damage", "inh
          "sasp", "lactate", "ros", *FATES)  # fmt: skip
 REMNANT = 1e-4  # share of a dead cell's volume that still counts
 
+# With a degrader, without an inhibitor: what binds, and the fates that are left.
+OF_DEGRADER = ("payload", "payload_cytosol", "target", "payload_bound", "ligase", "payload_ligase", "ternary",
+               "cycling", "damaged", "dead")  # fmt: skip
+
 
 def hill(x, half, exponent=1.0):
     """Share of the largest effect."""
@@ -59,9 +63,47 @@ def rates(y, s):
         s.sasp_secretion * (senescent + s.sasp_baseline * others) / s.M - s.k_sasp_loss * sasp,
         s.lactate_secretion * (senescent + s.lactate_baseline * others) / s.M - s.k_lactate_loss * lactate,
         s.ros_secretion * (senescent + s.ros_baseline * others) / s.M - s.k_ros_loss * ros,
-        (divided - dooming - senescing - starving - persisting - killed_near) * cycling + returning * persister,
+        (divided - dooming - senescing - starving - persisting - killed_near) * cycling
+        + returning * persister
+        + s.k_reversion * senescent,
         (dooming + starving) * cycling + s.protection * dooming * persister - damaged / s.death_lag,
-        senescing * cycling + s.protection * senescing * persister - (killed_near + senolysis) * senescent,
+        senescing * cycling
+        + s.protection * senescing * persister
+        - (killed_near + senolysis + s.k_reversion) * senescent,
         persisting * cycling - (returning + s.protection * (dooming + senescing) + killed_near) * persister,
+        dying,
+    ]
+
+
+def start_with_degrader(s, payload):
+    """One living cell at rest beside the payload."""
+    return [payload, 0.0, s.target_concentration * s.N, 0.0, s.ligase_concentration * s.N, 0.0, 0.0, 1.0, 0.0, 0.0]
+
+
+def rates_with_degrader(y, s):
+    """dy/dt of OF_DEGRADER: what is lost of the target dooms, and dying cells give back payload."""
+    P, C, T, TP, L, LP, TPL, cycling, damaged, dead = y
+    number = cycling + damaged + REMNANT * dead
+    v, k = s.N * number, s.k_on_target
+    out = s.k_out * C - s.k_in * s.fu * P * v
+    to_target = k * (T * C / v - s.KD_target * TP)
+    to_ligase = k * (L * C / v - s.KD_ligase * LP)
+    by_target = k * (TP * L / v - s.KD_ligase / s.cooperativity * TPL)
+    by_ligase = k * (LP * T / v - s.KD_target / s.cooperativity * TPL)
+    degraded = s.k_degrade * TPL
+    left = (T + TP + TPL) / (s.target_concentration * v)
+    dooming = s.k_death * hill(1 - left, 1 - s.loss_threshold, s.loss_steepness) * cycling
+    dying = damaged / s.death_lag
+    lost = dying / number
+    return [
+        (out + lost * (C + TP + LP + TPL)) / s.M,
+        -out - to_target - to_ligase - lost * C,
+        s.k_target * (s.target_concentration * v - T) - to_target - by_ligase - lost * T,
+        to_target - by_target - lost * TP,
+        -to_ligase - by_target - lost * L,
+        to_ligase - by_ligase + degraded - lost * LP,
+        by_target + by_ligase - degraded - lost * TPL,
+        -dooming,
+        dooming - dying,
         dying,
     ]

@@ -55,7 +55,15 @@ def lactone(y, s):
     bound = s.k_on_target * (T * C / s.N - s.KD_target * X)
     inside, outside = opening * C - closing * K, opening * P - closing * Q
     made = s.k_target * (s.target_concentration * s.N - T)
-    return [out / s.M - outside, slow / s.M + outside, -out - inside - bound, -slow + inside, made - bound, bound]
+    lost, lost_slow = s.k_decay * P, s.k_decay * Q
+    return [
+        out / s.M - outside - lost,
+        slow / s.M + outside - lost_slow,
+        -out - inside - bound,
+        -slow + inside,
+        made - bound,
+        bound,
+    ]
 
 
 def target_loss(y, s):

@@ -14,7 +14,8 @@ DAY = 24 * HOUR
 # Every hazard turns over a part of the cells within days, and no exponent or share is one.
 OWN = {
     "k_damage": 6e-5, "repair_time": 5 * HOUR, "K_death": 25.0, "K_senescence": 9.0, "damage_steepness": 1.6,
-    "k_death": 0.9 / DAY, "death_lag": 15 * HOUR, "k_senescence": 0.7 / DAY, "senescent_target": 0.3,
+    "k_death": 0.9 / DAY, "death_lag": 15 * HOUR, "k_senescence": 0.7 / DAY, "k_reversion": 0.2 / DAY,
+    "senescent_target": 0.3,
     "lysis_time": 2 * HOUR, "protection": 0.4, "k_persist": 0.5 / DAY, "k_return": 0.8 / DAY, "k_starvation": 0.3 / DAY,
     "k_attack": 0.4 / DAY, "EC50_attack": 0.05, "attack_steepness": 1.3,
     "doubling_time": 20 * HOUR, "capacity": 6e-4, "territory": 8000.0, "K_arrest": 2.5,
@@ -63,6 +64,7 @@ PARTS = {
     "k_attack": (0.0, "dead"),
     "k_senolysis": (0.0, "senescent"),
     "k_starvation": (0.0, "damaged"),
+    "k_reversion": (0.0, "senescent"),
     "senescent_target": (1.0, "target"),
     "K_arrest": (1e9, "cycling"),
 }
@@ -76,3 +78,26 @@ def test_every_part_of_them_matters(tmp_path):
         s = settings(**(OWN | {name: value}))
         less = dict(zip(reference.NAMES, solve(reference.rates, reference.start(s, **START), times, s).T, strict=True))
         differ(whole, less, seen_in, 0.01)
+
+
+DEGRADER = {
+    "KD_target": 50.0, "KD_ligase": 200.0, "ligase_concentration": 100.0, "cooperativity": 5.0, "k_degrade": 2e-4,
+    "target_concentration": 100.0, "loss_threshold": 0.3, "loss_steepness": 3.0,
+}  # fmt: skip
+
+
+def test_with_a_degrader_what_is_lost_of_the_target_dooms(tmp_path):
+    hours, own = (6, 24, 72), OWN | DEGRADER
+    on = {"target_binding": True, "fate": True, "degrader": True}
+    found, s = wells(tmp_path, on, hours, start={"payload": 30.0}, **own), settings(**own)
+    times = np.array(hours) * HOUR
+    agree(
+        found,
+        reference.OF_DEGRADER,
+        solve(reference.rates_with_degrader, reference.start_with_degrader(s, 30.0), times, s),
+    )
+    assert found["dead"][-1] > 0.3
+    for name, value in (("loss_threshold", 0.7), ("loss_steepness", 1.0)):
+        s = settings(**(own | {name: value}))
+        unlike = solve(reference.rates_with_degrader, reference.start_with_degrader(s, 30.0), times, s)
+        differ(found, dict(zip(reference.OF_DEGRADER, unlike.T, strict=True)), "dead", 0.02)

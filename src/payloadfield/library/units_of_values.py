@@ -99,7 +99,7 @@ UNITS: dict[str, dict[str, str]] = {
     "inhibitor": {
         **{"IC50": "nM", "hill": "1", "dose": "nM"},
         **_DRUG,
-        **{"logP": "1", "survivors": "1", "kill.kmax": "1/s", "kill.hill": "1"},
+        **{"logP": "1", "survivors": "1", "kill.kmax": "1/s"},
         **{"antigen_induction.fold": "1", "antigen_induction.half_time": "s", "antigen_reversion.half_time": "s"},
         **{"myc.half_life": "s", "persister.entry": "1/s", "persister.exit": "1/s"},
     },
@@ -118,8 +118,7 @@ UNITS: dict[str, dict[str, str]] = {
         **{"senescent_fraction": "1", "target_residual": "1", "target_loss.kmax": "1/s"},
         **{"target_turnover.half_life": "s", "damage.rate": "1/s", "damage.repair.half_life": "s"},
         **{"death.kmax": "1/s", "death.lag": "s", "senescence.kmax": "1/s", "senescence.reversion": "1/s"},
-        "senescence.target": "1",
-        **{"persister.entry": "1/s", "persister.exit": "1/s", "persister.protection": "1"},
+        **{"senescence.target": "1", "persister.protection": "1"},
         **{"arrest.K": "1", "growth.capacity": "1/um^3", "growth.territory": "um^3", "lysis.half_life": "s"},
     },
     "secreted": {"diffusivity": "um^2/s", "secretion": "molecules/s", "baseline": "1", "k_loss": "1/s"},
