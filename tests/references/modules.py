@@ -98,9 +98,9 @@ def vesicles(y, s):
     """A cell that starts with conjugate in endosomes; no binding, no passage through its membrane.
 
     Conjugate in endosomes, conjugate that vesicles brought, payload in lysosomes and cytosol; in the medium payload and
-    conjugate in vesicles, and both outside of them.
+    conjugate in vesicles, and both outside of them; payload taken up in vesicles so far.
     """
-    E, W, L, C, V, U, _, _ = y
+    E, W, L, C, V, U, *_ = y
     taken_v, taken_u = (s.k_vesicle_uptake * s.N * x for x in (V, U))
     released = (s.k_deg + s.k_cleave) * W
     return [
@@ -112,7 +112,17 @@ def vesicles(y, s):
         (s.k_vesicle * E - taken_u) / s.M - s.k_vesicle_loss * U,
         s.k_vesicle_loss * V,
         s.k_vesicle_loss * U,
+        taken_v + s.DAR * taken_u,
     ]
+
+
+def bridges(y, s):
+    """Payload in lysosomes and cytosol of two cells that touch, s.volumes [um^3] each; nothing crosses membranes."""
+    L, C = np.reshape(y, (2, 2))
+    through = s.k_bridge * s.bridge_volume * np.diff(C / s.volumes)
+    of_lysosomes = s.bridge_lysosomal * s.k_bridge * s.bridge_volume * np.diff(L / s.volumes)
+    ways = np.array([1.0, -1.0])
+    return [*(ways * of_lysosomes - s.k_in * L), *(ways * through + s.k_in * L)]
 
 
 def immune(y, s):

@@ -1,11 +1,13 @@
 """Each module alone in a well-mixed volume, against its equations written down again, and against itself when off."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests import handmade
 from tests.references import modules as reference
 from tests.running import run
-from tests.wells import AGREE, CELL, CORE, HOUR, VALUES, agree, differ, settings, wells
+from tests.wells import AGREE, CELL, CORE, HOUR, RTOL, VALUES, agree, differ, settings, wells
 
 from payloadfield.mechanism import evaluate, load_mechanism
 
@@ -153,10 +155,38 @@ def test_vesicles_carry_payload_and_conjugate(tmp_path):
         "vesicle_adc",
         "payload",
         "adc",
+        "vesicle_uptake",
     )
-    expected = reference.solve(reference.vesicles, (1e5, 0, 0, 0, 0, 0, 0, 0), np.array(hours) * HOUR, s)
+    expected = reference.solve(reference.vesicles, (1e5, 0, 0, 0, 0, 0, 0, 0, 0), np.array(hours) * HOUR, s)
     agree(found, names, expected)
     assert found["vesicle"][-1] > 0 and found["payload"][-1] > 0
+
+
+def test_bridges_level_out_what_two_cells_of_unlike_size_hold(tmp_path):
+    path, hours = tmp_path / "bridges.toml", np.array([0.5, 2, 6])
+    on = {"trafficking": True, "payload_release": True, "membrane_transport": False, "bridges": True}
+    path.write_text(load_mechanism("adc", CORE | on).source_text)
+    geometry, volumes = handmade.make_box((1, 1, 1), 60.0), np.array([2200.0, 1100.0])
+    cells = handmade.make_cells([{0: 1.0}] * 2, geometry.grid.shape, 60.0)
+    cells = replace(cells, position=np.array([[30.0, 30.0, 25.0], [30.0, 30.0, 35.0]]))
+    own = {"k_bridge": 5e-5, "bridge_volume": 2000.0, "bridge_lysosomal": 0.3, "bridge_reach": 1.2, "k_in": 1e-4}
+    held = {"payload_lysosome": np.array([4e4, 1e4]), "payload_cytosol": np.array([0.0, 3e4]), "receptor": 0.0}
+    study = handmade.make_study(
+        str(path), geometry, duration=6 * HOUR, cells=cells, parameters=VALUES | own,
+        of_cells=CELL | {"volume": volumes, "receptors": 0.0}, initial_states=held | {"receptor_endosomal": 0.0},
+        outputs=hours * HOUR, solver=handmade.make_solver(RTOL),
+    )  # fmt: skip
+    trace, names = run(study, "numpy"), study.mechanism.state_names
+    rows = [names.index(name) for name in ("payload_lysosome", "payload_cytosol")]
+    at = [trace.times.index(time) for time in hours * HOUR]
+    s = settings(**own)
+    s.volumes = volumes
+    expected = reference.solve(reference.bridges, (4e4, 1e4, 0.0, 3e4), hours * HOUR, s).reshape(3, 2, 2)
+    found = np.array(trace.states)[at][:, rows]
+    np.testing.assert_allclose(found, expected, atol=AGREE * 4e4)
+    s.k_bridge = 0.0
+    without = reference.solve(reference.bridges, (4e4, 1e4, 0.0, 3e4), hours * HOUR, s).reshape(3, 2, 2)
+    assert np.abs(found - without).max() > 0.05 * 4e4
 
 
 def test_a_cell_without_antigen_is_reached_by_vesicles_alone(tmp_path):
