@@ -43,15 +43,26 @@ class Array(np.ndarray):
     def set(self, values, stream=None):
         """Take host values."""
         self.fake().forbid_in_capture("a copy")
+        self.fake().fail("set")
         assert type(values) is np.ndarray and values.shape == self.shape and values.dtype == self.dtype
         assert values.flags.c_contiguous and self.flags.c_contiguous
         self[...] = values
+
+
+class After:
+    """An error that comes once so many calls have gone well."""
+
+    def __init__(self, n, error):
+        self.left, self.error = n, error
 
 
 class FakeCupy:
     """The module; launch(source, name, arguments) runs a kernel, failures says where errors are raised."""
 
     __version__ = "14.0.0"
+
+    lose_at = None
+    """Number of the launch of a graph at which the device is lost."""
 
     def __init__(self, make_launcher, *, driver=13000, runtime=13000, count=1, free=10**9, major=9, failures=None):
         self.make_launcher, self.failures = make_launcher, failures or {}
@@ -81,8 +92,17 @@ class FakeCupy:
 
     def fail(self, where):
         """Raise the error that is asked for here."""
-        if where in self.failures:
-            raise self.failures[where]
+        found = self.failures.get(where)
+        if isinstance(found, After):
+            found.left -= 1
+            found = found.error if found.left < 0 else None
+        if found is not None:
+            raise found
+
+    def lose(self):
+        """From now on nothing answers."""
+        lost = CUDARuntimeError("cudaErrorLaunchFailure: unspecified launch failure")
+        self.failures |= dict.fromkeys(("graph", "get", "set", "event", "wait", "zeros"), lost)
 
     def forbid_in_capture(self, what):
         assert self.captured is None, f"{what} within a capture"
@@ -193,6 +213,7 @@ class Stream:
     def synchronize(self):
         """Wait."""
         self.cupy.forbid_in_capture("a wait")
+        self.cupy.fail("wait")
 
     def begin_capture(self):
         """Calls are kept from here on."""
@@ -216,6 +237,8 @@ class Graph:
     def launch(self, stream):
         """Run what was captured."""
         self.cupy.launches += 1
+        if self.cupy.launches == self.cupy.lose_at:
+            self.cupy.lose()
         self.cupy.fail("graph")
         for call in self.calls:
             call()

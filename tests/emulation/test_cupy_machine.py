@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from tests import handmade, scenarios
 from tests.emulation.fake_cupy import (
+    After,
     CompileException,
     CUDADriverError,
     CUDARuntimeError,
@@ -223,8 +224,13 @@ TROUBLE = {
     "no memory": (
         {"zeros": OutOfMemoryError("Out of memory allocating 512 bytes")},
         ResourceError,
-        r"GPU 0 has too little memory: .* or more are needed \(Out of memory allocating 512 bytes\)\. Nothing is "
-        r"lost\. Coarsen grid\.voxel",
+        r"GPU 0 has too little memory: .* or more are needed \(Out of memory allocating 512 bytes; 1\.00 GB are free"
+        r"\)\. Nothing that was written is lost\. Coarsen grid\.voxel",
+    ),
+    "no memory left half way": (
+        {"zeros": After(40, OutOfMemoryError("Out of memory allocating 512 bytes"))},
+        ResourceError,
+        r"GPU 0 has too little memory: .* GB or more are needed \(Out of memory",
     ),
     "no memory for a graph": (
         {"graph": CUDARuntimeError("cudaErrorMemoryAllocation: out of memory")}, ResourceError, "too little memory",
@@ -234,6 +240,15 @@ TROUBLE = {
         BackendError,
         r"GPU 0 stopped answering: cudaErrorLaunchFailure.*What the run directory holds is kept, up to its last "
         r"checkpoint; `payloadfield resume`",
+    ),
+    "lost while it is written to": (
+        {"set": After(60, CUDARuntimeError("cudaErrorLaunchFailure"))}, BackendError, "GPU 0 stopped answering: cuda",
+    ),
+    "lost while it is waited for": (
+        {"wait": After(60, CUDARuntimeError("cudaErrorLaunchFailure"))}, BackendError, "GPU 0 stopped answering: cuda",
+    ),
+    "cannot be opened": (
+        {"stream": CUDARuntimeError("cudaErrorDevicesUnavailable")}, BackendError, "GPU 0 could not be opened: cuda",
     ),
     "lost, says the driver": (
         {"graph": CUDADriverError("CUDA_ERROR_ILLEGAL_ADDRESS")}, BackendError, "stopped answering: CUDA_ERROR_ILLEGAL",
@@ -278,3 +293,35 @@ def test_a_run_whose_device_is_lost_keeps_its_checkpoint_and_goes_on_elsewhere(m
         cupy.failures.clear()
     run = payloadfield.resume(tmp_path / "run", backend="numba", until=1200.0)
     assert run.manifest["backend"] == "numba" and run.manifest["state"] == "interrupted"
+
+
+def test_a_device_lost_in_the_middle_of_a_run_leaves_what_was_written(monkeypatch, small_blocks, tmp_path):
+    """And the run that goes on elsewhere comes to the same end as one that nothing happened to."""
+    settings = ["solver.precision=float64", "output.every='10 min'", "output.checkpoint_every='1 ms'"]
+    study, backend = payloadfield.load_study(STUDY, settings), "numpy"
+    with installed(monkeypatch, FakeCupy(make_launcher_of(study.mechanism))) as cupy:
+        cupy.lose_at = 45
+        message = "stopped answering: cudaErrorLaunchFailure.*lost with the device. The checkpoint before it stays"
+        with pytest.raises(BackendError, match=message):
+            payloadfield.simulate(study, tmp_path / "run", backend="cupy", until=7200.0)
+        assert cupy.launches == 45
+    left = payloadfield.open_run(tmp_path / "run")
+    reached = left.manifest["time_reached_s"]
+    assert left.manifest["state"] == "failed" and 600.0 < reached < 7200.0
+    assert left.times.tolist() == [600.0 * k for k in range(int(reached // 600.0) + 1)]
+    run = payloadfield.resume(tmp_path / "run", backend=backend, until=7200.0)
+    whole = payloadfield.simulate(study, tmp_path / "whole", backend=backend, until=7200.0)
+    assert run.times.tolist() == whole.times.tolist()
+    for name in study.output.fields:
+        a, b = run.field(name), whole.field(name)
+        np.testing.assert_allclose(a, b, rtol=0.05, atol=1e-3 * np.nanmax(b))
+
+
+def test_a_run_that_does_not_fit_leaves_no_directory(monkeypatch, small_blocks, tmp_path):
+    failures = {"zeros": After(40, OutOfMemoryError("Out of memory allocating 512 bytes"))}
+    with (
+        installed(monkeypatch, FakeCupy(no_launcher, failures=failures)),
+        pytest.raises(ResourceError, match="GPU 0 has too little memory"),
+    ):
+        payloadfield.simulate(STUDY, tmp_path / "run", backend="cupy")
+    assert not (tmp_path / "run").exists()

@@ -140,7 +140,7 @@ class CupyMachine(Machine):
 
     def time_copy(self, size: int, rounds: int) -> float:
         """Median time of a copy of so many bytes within the device [s]."""
-        with self._watch("has no memory left"):
+        with self._watch("stopped answering"):
             source, target = (self._cupy.zeros(size // 8, np.float64) for _ in range(2))
         return self._time(lambda: self._cupy.copyto(target, source), rounds)
 
@@ -160,11 +160,11 @@ class CupyMachine(Machine):
     # -- memory ---------------------------------------------------------------------------------------------------
 
     def _zeros(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
-        with self._watch("has no memory left"):
+        with self._watch("stopped answering"):
             return self._cupy.zeros(shape, dtype)
 
     def _upload(self, values: np.ndarray) -> Any:
-        with self._watch("has no memory left"):
+        with self._watch("stopped answering"):
             array = self._cupy.empty(values.shape, values.dtype)
             if values.size:
                 array.set(values, stream=self._stream)
@@ -225,10 +225,14 @@ class CupyMachine(Machine):
     def refuse_more_than_free(self, needed: int) -> None:
         """Raise ResourceError before anything is allocated where there is less memory than so many bytes."""
         with self._watch("does not tell its memory"):
-            free, _ = self._cupy.cuda.runtime.memGetInfo()
-            free = int(free) + int(self._cupy.get_default_memory_pool().free_bytes())
+            free = self._find_free()
         if needed > free:
             raise out_of_memory(needed, self.number, f"{free / 1e9:.2f} GB are free")
+
+    def _find_free(self) -> int:
+        """Bytes that are free: those of the device, and those that CuPy keeps."""
+        free, _ = self._cupy.cuda.runtime.memGetInfo()
+        return int(free) + int(self._cupy.get_default_memory_pool().free_bytes())
 
     # -- trouble --------------------------------------------------------------------------------------------------
 
@@ -246,17 +250,24 @@ class CupyMachine(Machine):
         try:
             yield
         except cupy.cuda.memory.OutOfMemoryError as error:
-            raise out_of_memory(sum(self.allocated.values()), self.number, str(error)) from error
+            raise self._out_of_memory(error) from error
         except cupy.cuda.compiler.CompileException as error:
             first = (str(error).strip().splitlines() or ["no reason given"])[0]
             raise BackendError(f"backend cupy: a kernel does not compile on GPU {self.number}: {first}") from error
         except lost as error:
             if "MemoryAllocation" in str(error) or "OUT_OF_MEMORY" in str(error):
-                raise out_of_memory(sum(self.allocated.values()), self.number, str(error)) from error
+                raise self._out_of_memory(error) from error
             raise BackendError(
                 f"GPU {self.number} {what}: {error}. What the run directory holds is kept, up to its last checkpoint; "
                 "`payloadfield resume` goes on from there, with --backend numba on the CPU"
             ) from error
+
+    def _out_of_memory(self, error: BaseException) -> ResourceError:
+        try:
+            free = f"; {self._find_free() / 1e9:.2f} GB are free"
+        except self._cupy.cuda.runtime.CUDARuntimeError:
+            free = ""
+        return out_of_memory(sum(self.allocated.values()), self.number, f"{error}{free}")
 
     def _stream_or_none(self) -> Any:
         return getattr(self, "_stream", None) or self._cupy.cuda.Stream.null
@@ -265,7 +276,7 @@ class CupyMachine(Machine):
 def out_of_memory(needed: int, number: int, detail: str) -> ResourceError:
     """The error to raise where a device has too little memory."""
     return ResourceError(
-        f"GPU {number} has too little memory: {needed / 1e9:.2f} GB or more are needed ({detail}). Nothing is lost. "
-        'Coarsen grid.voxel, shrink grid.size, solve fewer designs at once, set solver.precision = "float32", or use '
-        "--backend numba"
+        f"GPU {number} has too little memory: {needed / 1e9:.2f} GB or more are needed ({detail}). Nothing that was "
+        "written is lost. Coarsen grid.voxel, shrink grid.size, solve fewer designs at once, set "
+        'solver.precision = "float32", or use --backend numba'
     )

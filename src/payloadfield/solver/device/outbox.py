@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 
 from payloadfield.backends.cuda.machine import Machine
+from payloadfield.solver.outputs import Kept
 
 BUFFERS = 2
 """Outputs on their way at a time: with so many, the next one waits until one of them has been read."""
@@ -69,18 +70,17 @@ class Outbox:
 class Parcel:
     """One output on its way: its buffers are free again once it has been taken or dropped, which any thread may do."""
 
-    def __init__(self, machine: Machine, ticket: Any, pairs: Sequence[Any], free: Any) -> None:
+    def __init__(self, machine: Machine, ticket: Any, pairs: Sequence[Any], free: Callable[[], None]) -> None:
         self._machine, self._ticket, self._free = machine, ticket, free
         self._buffers = [buffer for _, buffer in pairs]
 
-    def take(self) -> tuple[np.ndarray, np.ndarray]:
-        """Copies of fields (F, n) and states (S, n_cell), once they have come."""
+    def take(self, read: Callable[[np.ndarray, np.ndarray], Kept]) -> Kept:
+        """What `read` makes of fields (F, n) and states (S, n_cell) once they have come; it must not keep them."""
         try:
             self._machine.wait_for(self._ticket)
-            fields, states = (buffer.copy() for buffer in self._buffers)
+            return read(*self._buffers)
         finally:
             self._free()
-        return fields, states
 
     def drop(self) -> None:
         """Do without; later copies come after this one, so that nobody has to wait for it."""

@@ -177,7 +177,7 @@ class DeviceSimulation(Simulation):
         outbox = self._engine.arrays.outbox
         assert outbox is not None  # made for the outputs of these studies
         parcel = outbox.send(self._design)
-        return Held(lambda: self._unpack(*parcel.take()), parcel.drop)
+        return Held(lambda: parcel.take(self._unpack), parcel.drop)
 
     def _unpack(self, fields: NDArray[np.float32], states: _Floats) -> Kept:
         shape, output = self.plan.shape, self.study.output
