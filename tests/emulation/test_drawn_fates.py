@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,6 +19,7 @@ from tests.emulation.test_whole_runs import (
     make_machine,
 )
 
+import payloadfield
 from payloadfield.mechanism import load_mechanism
 from payloadfield.solver import BatchSimulation, Simulation
 from payloadfield.solver.device import engine
@@ -26,6 +28,7 @@ from payloadfield.solver.device.fates import MEMORY, DeviceFates
 from payloadfield.solver.device.simulation import DeviceBatch, simulate_on_device
 from payloadfield.solver.fates import make_fates
 
+STUDY = Path(__file__).parents[1] / "cli" / "small.toml"
 SHAPE, HOURS = (3, 4, 3), 96.0
 WATCHED = "\n[exposures.secreting]\nrate = 'inside * senescent'\nunit = 'molecules*s'\n"
 
@@ -123,6 +126,36 @@ def same_fates_to(tolerance, found, expected):
     """The same transitions of the same cells; when, to a tolerance."""
     for name, times in expected.commitments().items():
         np.testing.assert_allclose(found.commitments()[name], times, rtol=tolerance, err_msg=name)
+
+
+def test_a_design_has_the_fates_that_it_has_alone():
+    """To the tolerance: the batch takes the steps of the design that needs the shortest ones."""
+    studies = [make_study(1), make_study(2, drug=20.0)]
+    batch = DeviceBatch(studies, make_machine)
+    batch.run(until=12 * 3600.0)
+    for design, study in zip(batch.designs, studies, strict=True):
+        alone = Simulation(study, "numpy")
+        alone.run(until=12 * 3600.0)
+        found, expected = design.checkpoint(), alone.checkpoint()
+        np.testing.assert_array_equal(found["fate_draws"], expected["fate_draws"])
+        assert np.isfinite(expected["fate_times"]).any()
+        same_fates_to(1e-2, design, alone)
+
+
+@pytest.mark.validate
+def test_fates_of_a_printed_study_are_those_of_the_reference(fixed):  # noqa: F811
+    """With all that the built-in modules know of fates, in a medium and on a scaffold, over a wash."""
+    wanted = {"fate": '"sampled"', "growth": "true", "sasp": "true", "senolytic": "false"}
+    settings = [f"modules.{name}={value}" for name, value in wanted.items()]
+    study = payloadfield.load_study(STUDY, [*settings, "solver.precision=float64", "duration='60 h'"])
+    sim = simulate_on_device(study, make_machine)
+    records = sim.run()
+    expected, twins = fixed(study)
+    assert [record.moves for record in records] == [twin.moves for twin in twins]
+    assert sum(count for record in records for count in record.moves.values()) > 2
+    compare(sim, expected, TOLERANCE["float64"])
+    same_fates(sim, expected)
+    assert largest_defect(records) < tolerances.BALANCE
 
 
 def test_drawn_fates_continue_to_the_bit_and_on_another_backend(fixed):  # noqa: F811
