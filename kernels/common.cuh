@@ -85,16 +85,66 @@ __device__ __forceinline__ void block_largest(const double value, double* __rest
     if (threadIdx.x == 0) partial[(long long)blockIdx.y * gridDim.x + blockIdx.x] = scratch[0];
 }
 
-// sum_d g_di (u_j - u_i) over the six directions; differences first, so that fluxes cancel between neighbours.
-__device__ __forceinline__ real divergence(
-    const long long i, const long long n, const int* __restrict__ neighbour, const float* __restrict__ g,
-    const real* __restrict__ u
+// An open voxel, its neighbours by direction, itself where there is none, and the conductances towards them.
+struct Around {
+    int i, j[6];
+    float g[6];
+};
+
+// Open voxel at a place of the table of words, -1 where it is closed. Place 32 w + l is cell l of word w, 32 cells along
+// x: its open cells as bits, its first open voxel, the voxels beyond its low and its high end, and the words beside it
+// along -y, +y, -z and +z, -1 where there is none. Voxels are numbered along x.
+__device__ __forceinline__ int voxel_at(const long long place, const int* __restrict__ words) {
+    const int* word = words + place / 32 * 8;
+    const unsigned int open = word[0], own = 1u << (place & 31);
+    return open & own ? word[1] + __popc(open & (own - 1)) : -1;
+}
+
+// What is around the open voxel at a place; false where it is closed, or beyond all words. A face stands with the voxel
+// on its lower side, faces[d n + i] along x, y, z: the same number for both sides.
+__device__ __forceinline__ bool look_around(
+    const long long place, const long long n, const long long n_words, const int* __restrict__ words,
+    const float* __restrict__ faces, Around& at
 ) {
-    const real here = u[i];
+    if (place >= 32 * n_words) return false;
+    const int lane = place & 31, i = voxel_at(place, words);
+    if (i < 0) return false;
+    const int* word = words + place / 32 * 8;
+    const unsigned int open = word[0], own = 1u << lane;
+    at.i = i;
+    at.j[0] = lane == 0 ? word[2] : open & own >> 1 ? i - 1 : -1;
+    at.j[1] = open & own << 1 ? i + 1 : word[3];
+#pragma unroll
+    for (int d = 2; d < 6; ++d) at.j[d] = word[2 + d] < 0 ? -1 : voxel_at(32LL * word[2 + d] + lane, words);
+#pragma unroll
+    for (int d = 0; d < 6; ++d) {
+        const int j = at.j[d];
+        at.g[d] = j < 0 ? 0.0f : faces[d / 2 * n + (d % 2 ? i : j)];
+        at.j[d] = j < 0 ? i : j;
+    }
+    return true;
+}
+
+// sum_d g_di (u_j - u_i); differences first, so that fluxes cancel between neighbours.
+__device__ __forceinline__ real divergence(const Around& at, const real* __restrict__ u) {
+    const real here = u[at.i];
     real flux = real(0);
 #pragma unroll
-    for (int d = 0; d < 6; ++d) flux += real(g[d * n + i]) * (u[neighbour[d * n + i]] - here);
+    for (int d = 0; d < 6; ++d) flux += real(at.g[d]) * (u[at.j[d]] - here);
     return flux;
+}
+
+// sum_d g_di x_j.
+__device__ __forceinline__ small inflow(const Around& at, const small* __restrict__ x) {
+    small total = small(0);
+#pragma unroll
+    for (int d = 0; d < 6; ++d) total += small(at.g[d]) * x[at.j[d]];
+    return total;
+}
+
+// What a right-hand side of a squared norm is multiplied with for a V-cycle: 1 / (sqrt(rr) D); 0 where it is zero.
+__device__ __forceinline__ double scale_of(const double rr, const real D) {
+    return rr > 0.0 ? 1.0 / (sqrt(rr) * double(D)) : 0.0;
 }
 
 // sum_k g_ki x_j over a padded table of neighbours, (width, n); padding has g = 0 and j = i.

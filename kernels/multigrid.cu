@@ -1,58 +1,35 @@
-// The V-cycle of A / D, the preconditioner: one thread per node of a level.
+// The V-cycle of A / D, the preconditioner, on a level above the voxels: one thread per node.
 //
 // Neighbours lie in a padded table, (width, n): entry k of node i at k n + i, so that threads side by side read side by
-// side; width is 6 on the voxels, and the longest row of a level above them. Padding has g = 0 and points to the node.
+// side; width is that of the longest row. Padding has g = 0 and points to the node.
 // Where (BLOCK, 1) stands, a compiler that saves registers for more blocks at once would spill some.
 
-// w_i = z_i / D;   q_i = 1 / (w_i + s_i)
+// Z_k = sum_i z_i over the nodes i of aggregate k;   Q_k = 1 / (Z_k / D + s_k)
 //
-// Reciprocal diagonal of the voxels, s_i the sum of a voxel's conductances; 1 where the diagonal is zero.
-// over: n by n_designs
-// twin: _Levels.set_zeroth
-//   n        scalar          [1] open voxels
-//   D        (n_designs)     [um^2/s]
-//   zeroth   (n_designs, n)  [um^3/s]
-//   row_sum  (n)             [um]
-//   work     (n_designs, n)  [um] w
-//   inverse  (n_designs, n)  [1/um] q
-extern "C" __global__ void __launch_bounds__(BLOCK) set_diagonal(
-    const long long n, const real* __restrict__ D, const real* __restrict__ zeroth, const real* __restrict__ row_sum,
-    real* __restrict__ work, small* __restrict__ inverse
-) {
-    const long long i = item();
-    if (i >= n) return;
-    const long long k = row_of(n, i);
-    const real w = zeroth[k] / D[blockIdx.y];
-    const real total = w + row_sum[i];
-    work[k] = w;
-    inverse[k] = total > real(0) ? small(real(1) / total) : small(1);
-}
-
-// w_k = sum_i w_i over the nodes i of aggregate k;   q_k = 1 / (w_k + s_k)
-//
-// The same on the next level.
+// Reciprocal diagonal of the next level; 1 where the diagonal is zero.
 // over: n_coarse by n_designs
 // twin: _Levels.set_zeroth
 //   n            scalar                 [1] nodes
 //   n_coarse     scalar                 [1] nodes of the next level
 //   child_start  (n_coarse+1)           [1] first child of each
 //   child        (n)                    [1] nodes of this level
-//   fine         (n_designs, n)         [um] w of this level
-//   row_sum      (n_coarse)             [um]
-//   work         (n_designs, n_coarse)  [um] w of the next level
-//   inverse      (n_designs, n_coarse)  [1/um] q of the next level
-extern "C" __global__ void __launch_bounds__(BLOCK) coarsen_diagonal(
+//   D            (n_designs)            [um^2/s]
+//   fine         (n_designs, n)         [um^3/s] z of this level
+//   row_sum      (n_coarse)             [um] s
+//   work         (n_designs, n_coarse)  [um^3/s] Z
+//   inverse      (n_designs, n_coarse)  [1/um] Q
+extern "C" __global__ void __launch_bounds__(BLOCK, 1) coarsen_diagonal(
     const long long n, const long long n_coarse, const long long* __restrict__ child_start,
-    const int* __restrict__ child, const real* __restrict__ fine, const real* __restrict__ row_sum,
-    real* __restrict__ work, small* __restrict__ inverse
+    const int* __restrict__ child, const real* __restrict__ D, const real* __restrict__ fine,
+    const real* __restrict__ row_sum, real* __restrict__ work, small* __restrict__ inverse
 ) {
     const long long k = item();
     if (k >= n_coarse) return;
     const real* own = fine + row_of(n, 0);
-    real w = real(0);
-    for (long long c = child_start[k]; c < child_start[k + 1]; ++c) w += own[child[c]];
-    const real total = w + row_sum[k];
-    work[row_of(n_coarse, k)] = w;
+    real z = real(0);
+    for (long long c = child_start[k]; c < child_start[k + 1]; ++c) z += own[child[c]];
+    const real total = z / D[blockIdx.y] + row_sum[k];
+    work[row_of(n_coarse, k)] = z;
     inverse[row_of(n_coarse, k)] = total > real(0) ? small(real(1) / total) : small(1);
 }
 

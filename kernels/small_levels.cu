@@ -79,7 +79,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) small_levels(
     for (long long i = threadIdx.x; i < offset[1]; i += BLOCK) out[i] = t[i];
 }
 
-// w_k = sum_i w_i over the nodes i of aggregate k;   q_k = 1 / (w_k + s_k)
+// Z_k = sum_i z_i over the nodes i of aggregate k;   Q_k = 1 / (Z_k / D + s_k)
 //
 // Reciprocal diagonals of all these levels from the zeroth-order terms of the first of them.
 // over: one block by n_designs
@@ -90,13 +90,14 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) small_levels(
 //   offset       (n_levels+1)         [1] first node of each level
 //   child_start  (n_node+1)           [1] first child of each node, counted over all; none on the first level
 //   child        (n_child)            [1]
-//   row_sum      (n_node)             [um]
-//   top          (n_designs, n_top)   [um] w of the first level
-//   inverse      (n_designs, n_node)  [1/um] q
+//   row_sum      (n_node)             [um] s
+//   D            (n_designs)          [um^2/s]
+//   top          (n_designs, n_top)   [um^3/s] z of the first level
+//   inverse      (n_designs, n_node)  [1/um] Q
 extern "C" __global__ void __launch_bounds__(BLOCK) small_diagonals(
     const int n_levels, const long long n_node, const long long* __restrict__ offset,
     const long long* __restrict__ child_start, const int* __restrict__ child, const real* __restrict__ row_sum,
-    const real* __restrict__ top, small* __restrict__ inverse
+    const real* __restrict__ D, const real* __restrict__ top, small* __restrict__ inverse
 ) {
     DYNAMIC_SHARED(real, terms);
     top += row_of(offset[1], 0);
@@ -106,14 +107,14 @@ extern "C" __global__ void __launch_bounds__(BLOCK) small_diagonals(
     for (int level = 1; level < n_levels; ++level) {
         const long long below = offset[level - 1];
         for (long long k = offset[level] + threadIdx.x; k < offset[level + 1]; k += BLOCK) {
-            real w = real(0);
-            for (long long c = child_start[k]; c < child_start[k + 1]; ++c) w += terms[below + child[c]];
-            terms[k] = w;
+            real z = real(0);
+            for (long long c = child_start[k]; c < child_start[k + 1]; ++c) z += terms[below + child[c]];
+            terms[k] = z;
         }
         __syncthreads();
     }
     for (long long i = threadIdx.x; i < n_node; i += BLOCK) {
-        const real total = terms[i] + row_sum[i];
+        const real total = terms[i] / D[blockIdx.y] + row_sum[i];
         inverse[i] = total > real(0) ? small(real(1) / total) : small(1);
     }
 }

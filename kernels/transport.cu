@@ -1,17 +1,19 @@
-// Transport between open voxels and exchange with the bath, one thread per voxel or per contact.
+// Transport between open voxels and exchange with the bath, one thread per place of the table of words (common.cuh), or
+// per contact.
 
 // out_fi += C_i sum_k c_k T_kfi + D sum_d g_di (u_fj - u_fi)
 //
 // The right-hand side of a stage: history of the earlier stages, and transport; the bath's share is bath_flux.
-// over: n by n_designs
+// over: 32 n_words by n_designs
 // twin: ReferenceBackend.stage_rhs
 //   n             scalar                    [1] open voxels
 //   n_fields      scalar                    [1]
 //   field         scalar                    [1] below n_fields
 //   n_terms       scalar                    [1] stages so far, up to n_stages
 //   D             (n_designs)               [um^2/s]
-//   neighbour     (6, n)                    [1] open voxel per direction, itself where there is none
-//   g             (6, n)                    [um]
+//   n_words       scalar                    [1]
+//   words         (n_words, 8)              [1] see common.cuh
+//   faces         (3, n)                    [um] conductances, on the lower side
 //   capacity      (n)                       [um^3]
 //   value         (n_designs, n_fields, n)  [nM] moves (n_designs, n)
 //   terms         (n_stages, n_rows, n)     [nM] moves (n_terms, n_designs, n)
@@ -19,16 +21,16 @@
 //   out           (n_designs, n_fields, n)  [nM um^3/s] in place, moves (n_designs, n)
 extern "C" __global__ void __launch_bounds__(BLOCK) stage_rhs(
     const long long n, const int n_fields, const int field, const int n_terms, const real* __restrict__ D,
-    const int* __restrict__ neighbour, const float* __restrict__ g, const real* __restrict__ capacity,
-    const real* __restrict__ value, const real* __restrict__ terms, const real* __restrict__ coefficients,
-    real* __restrict__ out
+    const long long n_words, const int* __restrict__ words, const float* __restrict__ faces,
+    const real* __restrict__ capacity, const real* __restrict__ value, const real* __restrict__ terms,
+    const real* __restrict__ coefficients, real* __restrict__ out
 ) {
-    const long long i = item();
-    if (i >= n) return;
-    const long long own = row_of(n_fields, field) * n, stage = (long long)gridDim.y * n_fields * n;
+    Around at;
+    if (!look_around(item(), n, n_words, words, faces, at)) return;
+    const long long own = row_of(n_fields, field) * n, stage = (long long)gridDim.y * n_fields * n, i = at.i;
     real history = real(0);
     for (int k = 0; k < n_terms; ++k) history += coefficients[k] * terms[k * stage + own + i];
-    out[own + i] += capacity[i] * history + D[blockIdx.y] * divergence(i, n, neighbour, g, value + own);
+    out[own + i] += capacity[i] * history + D[blockIdx.y] * divergence(at, value + own);
 }
 
 // out_fi += g_bath,i (bath - u_fi)
@@ -112,60 +114,31 @@ extern "C" __global__ void __launch_bounds__(BLOCK) bath_dot(
     block_partial(rate, partial);
 }
 
-// out_i = A u = z_i u_i - D sum_d g_di (u_j - u_i);   partial = sum_i u_i out_i
-//
-// The elliptic operator of a field and the product that a conjugate-gradient step needs.
-// over: n by n_designs
-// twin: ReferenceBackend._apply
-//   n          scalar                 [1] open voxels
-//   D          (n_designs)            [um^2/s]
-//   neighbour  (6, n)                 [1] open voxel per direction, itself where there is none
-//   g          (6, n)                 [um]
-//   zeroth     (n_designs, n)         [um^3/s]
-//   value      (n_designs, n)         [nM]
-//   out        (n_designs, n)         [nM um^3/s]
-//   partial    (n_designs, n_blocks)  [nM^2 um^3/s]
-extern "C" __global__ void __launch_bounds__(BLOCK) apply_dot(
-    const long long n, const real* __restrict__ D, const int* __restrict__ neighbour, const float* __restrict__ g,
-    const real* __restrict__ zeroth, const real* __restrict__ value, real* __restrict__ out,
-    double* __restrict__ partial
-) {
-    const long long i = item();
-    double product = 0.0;
-    if (i < n) {
-        const long long k = row_of(n, i);
-        const real flux = D[blockIdx.y] * divergence(i, n, neighbour, g, value + row_of(n, 0));
-        const real image = zeroth[k] * value[k] - flux;
-        out[k] = image;
-        product = double(value[k]) * double(image);
-    }
-    block_partial(product, partial);
-}
-
 // rhs_i -= A u_f = z_i u_fi - D sum_d g_di (u_fj - u_fi)
 //
 // What is left of a right-hand side.
-// over: n by n_designs
+// over: 32 n_words by n_designs
 // twin: ReferenceBackend.subtract_image
 //   n          scalar                    [1] open voxels
 //   n_fields   scalar                    [1]
 //   field      scalar                    [1] below n_fields
 //   D          (n_designs)               [um^2/s]
-//   neighbour  (6, n)                    [1] open voxel per direction, itself where there is none
-//   g          (6, n)                    [um]
+//   n_words    scalar                    [1]
+//   words      (n_words, 8)              [1] see common.cuh
+//   faces      (3, n)                    [um] conductances, on the lower side
 //   zeroth     (n_designs, n)            [um^3/s]
 //   value      (n_designs, n_fields, n)  [nM] moves (n_designs, n)
 //   rhs        (n_designs, n)            [nM um^3/s] in place
 extern "C" __global__ void __launch_bounds__(BLOCK) subtract_image(
-    const long long n, const int n_fields, const int field, const real* __restrict__ D,
-    const int* __restrict__ neighbour, const float* __restrict__ g, const real* __restrict__ zeroth,
+    const long long n, const int n_fields, const int field, const real* __restrict__ D, const long long n_words,
+    const int* __restrict__ words, const float* __restrict__ faces, const real* __restrict__ zeroth,
     const real* __restrict__ value, real* __restrict__ rhs
 ) {
-    const long long i = item();
-    if (i >= n) return;
-    const long long k = row_of(n, i);
+    Around at;
+    if (!look_around(item(), n, n_words, words, faces, at)) return;
+    const long long k = row_of(n, at.i);
     const real* own = value + row_of(n_fields, field) * n;
-    rhs[k] -= zeroth[k] * own[i] - D[blockIdx.y] * divergence(i, n, neighbour, g, own);
+    rhs[k] -= zeroth[k] * own[at.i] - D[blockIdx.y] * divergence(at, own);
 }
 
 // z_i = sg C_i

@@ -10,7 +10,7 @@
 #include <ucontext.h>
 #include <vector>
 
-using std::exp; using std::fabs; using std::log; using std::log1p; using std::pow; using std::sqrt;
+using std::exp; using std::fabs; using std::fma; using std::log; using std::log1p; using std::pow; using std::sqrt;
 
 #define __global__
 #define __device__
@@ -19,6 +19,7 @@ using std::exp; using std::fabs; using std::log; using std::log1p; using std::po
 #define __shared__ static
 #define DYNAMIC_SHARED(type, name) type* name = (type*)host_shared.data()
 
+#define __popc __builtin_popcount
 static inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
     return (unsigned long long)((unsigned __int128)a * b >> 64);
 }

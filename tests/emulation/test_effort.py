@@ -1,10 +1,17 @@
-"""Bytes and launches by counting, as kernels/README.md states them, and against what the targets of speed imply."""
+"""Launches, bytes and memory by counting: as kernels/README.md states them, and against what targets of speed imply.
 
+What a target implies follows from assumptions about an H200-class card, to be replaced by what is measured on one:
+a copy of large arrays moves COPY bytes a second; kernels reach SHARE of that, which is itself a target; a launch in a
+graph takes LAUNCH seconds beside its bytes, and one block ONE_BLOCK for the levels that it has alone.
+"""
+
+import json
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks import ours
 from tests import handmade, scenarios
 from tests.emulation import readme
 from tests.footprints import draw_footprints
@@ -18,26 +25,118 @@ from payloadfield.solver.device.engine import CORRECTIONS, DeviceEngine
 from payloadfield.solver.device.program import StepProgram
 from payloadfield.solver.discretisation import make_plan
 
+COPY, SHARE, LAUNCH, ONE_BLOCK = 4.0e12, 0.85, 3e-6, 25e-6
+ATTEMPTS = 65
+"""Of 24 h of the reference problem: 51 steps on the CPU, and some that are rejected or idle."""
+
+GROWTH, MORE_LEVELS = 64, 2
+"""From 64^3 to 256^3 voxels: open voxels, and levels above shared memory."""
+
 KERNELS = list_kernels(of_mechanism=False)
-CYCLE = ("first_guess", "smooth", "residual_restrict", "prolong_smooth", "smooth")
-ITERATION = ("dot_cycle", "direction", "apply_dot", "advance")
-FINE, COARSE = 64**3, 32**3
-REFERENCE = str(Path(__file__).parents[2] / "benchmarks" / "reference" / "mechanism.toml")
+CYCLE = ("begin_cycle", "restrict_finest", "prolong_finest", "end_cycle")
+ITERATION = ("apply_next", "advance")
+ROOT = Path(__file__).parents[2]
+REFERENCE = str(ROOT / "benchmarks" / "reference" / "mechanism.toml")
+CPU = ROOT / "benchmarks" / "results" / "2026-11-20-main.json"
 SHARED = 220 * 1024
 """Bytes of shared memory that a block may ask for on sm_90."""
 
+# --- the reference problem -------------------------------------------------------------------------------
 
-def bytes_per_voxel(names):
-    """Bytes of launches on the finest level, for each voxel; partial sums left out."""
-    sizes = {"n": FINE, "n_coarse": COARSE, "width": 6, "n_blocks": 0}
-    return sum(bytes_moved(KERNELS[name], Build(), sizes) for name in names) / FINE
+
+@cache
+def reference_plan():
+    """Plan and code of the reference problem at 64^3: three fields, an infinite bath."""
+    study = ours.make_reference_study(64)
+    return make_plan(study), generate(study.mechanism, "cuda").module
+
+
+@cache
+def count_reference(n_designs=1):
+    """The engine of the reference problem at 64^3, without computing anything."""
+    plan, code = reference_plan()
+    machine = CountingMachine(Build(), vars(code), n_designs, SHARED)
+    return DeviceEngine(machine, [plan] * n_designs, code)
+
+
+def count_step(n_designs=1):
+    """(launches, those of one block's V-cycles among them, bytes) of a step."""
+    program = count_reference(n_designs)._program[0]
+    return len(program.launches), program.count()["small_levels"], sum(program.bytes(Build()).values())
+
+
+def seconds_of(launches, of_one_block, moved):
+    """What a step takes by the assumptions."""
+    return launches * LAUNCH + of_one_block * (ONE_BLOCK - LAUNCH) + moved / (SHARE * COPY)
+
+
+def seconds_of_large_step():
+    """The same at 256^3: bytes grow with the voxels, launches with the levels."""
+    launches, of_one_block, moved = count_step()
+    more = count_reference().arrays.n_fields + 4 * of_one_block  # diagonals, and passes of a V-cycle, for each level
+    return seconds_of(launches + MORE_LEVELS * more, of_one_block, GROWTH * moved)
+
+
+def test_the_small_problem_takes_at_most_a_fifth_of_a_second():
+    assert ATTEMPTS * seconds_of(*count_step()) < 0.2
+
+
+def test_the_large_problem_takes_at_most_three_seconds():
+    assert ATTEMPTS * seconds_of_large_step() < 3.0
+
+
+def test_many_designs_take_at_most_eight_times_the_time_of_one():
+    assert seconds_of(*count_step(n_designs=64)) < 8 * seconds_of(*count_step())
+
+
+def test_voxels_go_through_an_implicit_solve_fast_enough():
+    """A whole step of one field, its four stages and its share of all else: 200 million open voxels a second."""
+    arrays = count_reference().arrays
+    assert GROWTH * arrays.n * arrays.n_fields / seconds_of_large_step() > 200e6
+
+
+def test_the_large_problem_takes_a_fiftieth_of_two_cpu_cores():
+    """The CPU as measured at 64^3 on one core, as if two were twice as fast and larger problems no worse; its steps."""
+    result = json.loads(CPU.read_text())["results"][0]
+    assert result["name"] == "reference problem 64^3, one core"
+    on_cpu = result["value"] * GROWTH / 2
+    assert on_cpu > 50 * result["detail"]["steps"] * seconds_of_large_step()
+
+
+def test_memory_is_at_most_128_bytes_for_each_open_voxel_and_field():
+    assert memory_of(count_reference()) < 128
+
+
+def memory_of(engine):
+    """Bytes for each open voxel and field of each design."""
+    arrays = engine.arrays
+    return sum(engine.machine.allocated.values()) / arrays.n / arrays.n_fields / arrays.n_designs
+
+
+def test_counts_of_the_reference_problem_are_those_of_the_readme():
+    """More than a hundredth above what is stated fails, and so does what is stated too high."""
+    engine, (launches, _, moved) = count_reference(), count_step()
+    text, memory = readme.PATH.read_text(), engine.machine.allocated
+    assert f"is {launches} launches and moves {moved / engine.arrays.n / 1e3:.1f} kB for each open voxel" in text
+    assert f"{memory_of(engine):.0f} bytes for each open voxel and field of the reference problem" in text
+    for name in ("tables", "increments", "reactions' slopes", "cells"):
+        per_value = memory[name] / engine.arrays.n / engine.arrays.n_fields
+        assert f"{name} {per_value:.0f}," in text, name
 
 
 def test_bytes_of_a_cycle_and_of_an_iteration_are_those_of_the_readme():
-    cycle, iteration = bytes_per_voxel(CYCLE), bytes_per_voxel(ITERATION)
+    """On the voxels of the reference problem, partial sums left out."""
+    tables = count_reference().arrays.tables(0)
+    sizes = {"n": tables.sizes[0], "n_coarse": tables.sizes[1], "n_words": tables.around[0], "n_blocks": 0}
+    cycle, iteration = (
+        sum(bytes_moved(KERNELS[name], Build(), sizes) for name in names) / sizes["n"] for names in (CYCLE, ITERATION)
+    )
     text = readme.PATH.read_text()
     assert f"a V-cycle moves {cycle:.0f} bytes a voxel on the finest level" in text
     assert f"the rest of an iteration {iteration:.0f}" in text
+
+
+# --- how counts grow ---------------------------------------------------------------------------------------
 
 
 @cache
@@ -56,43 +155,23 @@ def count(n, n_designs=1, shared=SHARED, real="double", mechanism="adc"):
     return DeviceEngine(machine, [plan] * n_designs, code.module)
 
 
-def count_reference():
-    """The three fields of the reference problem, with two levels above shared memory, as at 64^3."""
-    return count(16, shared=6000, mechanism=REFERENCE)
-
-
 def count_launches(engine, iterations):
     return len(StepProgram(engine.arrays, iterations=iterations, corrections=CORRECTIONS).launches)
 
 
-@pytest.mark.parametrize("shared", [SHARED, 6000])
-def test_launches_of_an_iteration_are_those_of_the_readme(shared):
+@pytest.mark.parametrize(("shared", "of_iteration"), [(SHARED, 8), (6000, 10 + 4)])
+def test_launches_of_an_iteration_are_those_of_the_readme(shared, of_iteration):
     engine = count(16, shared=shared)
     groups = engine.arrays.plan.mechanism.field_groups
     solves = 4 * sum(len(group) * (1 + (len(group) > 1) * CORRECTIONS) for group in groups)
-    first_small = engine.arrays.tables(0).first_small
-    assert first_small == (0 if shared == SHARED else 2)
-    assert count_launches(engine, 3) - count_launches(engine, 2) == solves * (9 + 4 * first_small)
-    assert "9 launches, and 4 for each level above those in shared memory" in readme.PATH.read_text()
+    assert engine.arrays.tables(0).first_small == (0 if shared == SHARED else 2)
+    assert count_launches(engine, 4) - count_launches(engine, 3) == solves * of_iteration
+    stated = "8 launches; 10 where the voxels are more than one block takes, and 4 more for each level between"
+    assert stated in readme.PATH.read_text()
 
 
 def test_a_batch_takes_no_more_launches_than_one_design():
     assert count_launches(count(8, n_designs=16), 2) == count_launches(count(8), 2)
-
-
-def test_launches_of_a_step_are_few_enough_for_the_small_problem():
-    """64^3 over 24 h in 0.2 s and about 65 attempts leave 3 ms a step: 1,200 launches of 2.5 us in a graph."""
-    launches = len(count_reference()._program[0].launches)
-    assert launches == 681  # as kernels/README.md says
-    assert launches < 1200 and "681 launches" in readme.PATH.read_text()
-
-
-def test_bytes_of_a_step_are_few_enough_for_the_large_problem():
-    """256^3 (42% open) in 3 s and about 65 attempts, at 85% of 4 TB/s: 22 kB for each open voxel and step."""
-    engine = count_reference()
-    per_voxel = sum(engine._program[0].bytes(Build()).values()) / engine.arrays.n
-    assert 14e3 < per_voxel < 17e3 and "16 kB" in readme.PATH.read_text()
-    assert per_voxel < 22e3
 
 
 def test_memory_of_a_step_grows_with_the_open_voxels_and_the_designs_alone():
@@ -101,9 +180,8 @@ def test_memory_of_a_step_grows_with_the_open_voxels_and_the_designs_alone():
         engine: sum(v for k, v in engine.machine.allocated.items() if k != "cells") / engine.arrays.n / 4
         for engine in (small, large, batch)
     }
-    assert per_value[large] < 155  # asked: 128; what is short is named in kernels/README.md
     assert per_value[large] < 1.02 * per_value[small]
     assert per_value[batch] / 4 < per_value[large]
     in_single = count(16, real="float")
     ratio = sum(in_single.machine.allocated.values()) / sum(large.machine.allocated.values())
-    assert ratio == pytest.approx(0.66, abs=0.01)  # tables stay as they are
+    assert ratio == pytest.approx(0.63, abs=0.01)  # indices and conductances stay as they are

@@ -88,7 +88,7 @@ class Case:
     def operator(self):
         """Arguments of the elliptic operator."""
         tables = self.a.tables(FIELD)
-        return self.a.D[FIELD], tables.neighbour[0], tables.g[0], self.a.zeroth[FIELD]
+        return self.a.D[FIELD], *tables.around, self.a.zeroth[FIELD]
 
 
 def as_double(values):
@@ -218,7 +218,7 @@ def stage_rhs(case, n_terms, value, terms, coefficients, out):
     """One field's transport and history."""
     a, tables = case.a, case.a.tables(FIELD)
     capacity, stages = a.capacity[a.capacity_row[FIELD]], terms.reshape(N_STAGES, -1, case.n)
-    of = case.n, a.n_fields, FIELD, n_terms, a.D[FIELD], tables.neighbour[0], tables.g[0], capacity
+    of = case.n, a.n_fields, FIELD, n_terms, a.D[FIELD], *tables.around, capacity
     case.launch("stage_rhs", *of, value, stages, coefficients, out)
 
 
@@ -257,18 +257,38 @@ def test_bath_inflow_and_coupling(case):
 
 def test_operator_its_product_and_what_it_leaves_of_a_right_hand_side(case):
     case.set_operator()
-    value, rhs = case.vector(low=-1.0), case.vector(low=-1.0)
-    image, partial = np.full_like(value, np.nan), case.a.partial(DESIGNS, case.a.blocks(case.n))
-    left, dot = as_double(rhs), np.zeros((DESIGNS, 1))
-    case.launch("apply_dot", case.n, *case.operator(), value, image, partial)
-    expected = of_designs(lambda d: case.twins[d]._apply(FIELD, as_double(value[d])))
-    case.close(image, expected)
-    case.solver.add_up(partial, 1, case.a.blocks(case.n), dot)
-    case.close(dot, (as_double(value) * expected).sum(axis=1, keepdims=True))
+    p, rhs = case.vector(low=-1.0).astype(case.a.small_type), case.vector(low=-1.0)
+    image, value = np.full_like(rhs, np.nan), p.astype(case.a.real)
+    partial = case.a.partial(DESIGNS, case.a.blocks(case.a.n_places))
+    case.launch("apply_dot", case.n, *case.operator(), p, image, partial)
+    close_to_the_operator(case, p, image, partial)
+    left = as_double(rhs)
     case.launch("subtract_image", case.n, 1, 0, *case.operator(), value.reshape(DESIGNS, 1, -1), rhs)
     for d, twin in enumerate(case.twins):
         twin.subtract_image(FIELD, as_double(value[d]), left[d])
     case.close(rhs, left)
+
+
+def close_to_the_operator(case, p, image, partial):
+    """An image and its product with p are those of the reference."""
+    dot = np.zeros((DESIGNS, 1))
+    expected = of_designs(lambda d: case.twins[d]._apply(FIELD, as_double(p[d])))
+    case.close(image, expected)
+    case.solver.add_up(partial, 1, case.a.blocks(case.a.n_places), dot)
+    case.close(dot, (as_double(p) * expected).sum(axis=1, keepdims=True))
+
+
+def test_operator_on_a_direction_made_on_the_way(case):
+    """The direction that is kept is to the bit the one that the operator was applied to."""
+    case.set_operator()
+    t, old = (case.vector(low=-1.0).astype(case.a.small_type) for _ in range(2))
+    p, image = np.full_like(t, np.nan), np.full((DESIGNS, case.n), np.nan, case.a.real)
+    partial = case.a.partial(DESIGNS, case.a.blocks(case.a.n_places))
+    rr, rr_old, rho, rho_old = (np.array(k) for k in ([4.0, 0.0], [1.0, 1.0], [3.0, 0.0], [2.0, 1.0]))
+    given = rr, rr_old, rho, rho_old, t, old, p, image, partial
+    case.launch("apply_next", case.n, *case.operator(), *given)
+    case.close(p, as_double(t) + np.array([[0.75], [0.0]]) * as_double(old))
+    close_to_the_operator(case, p, image, partial)
 
 
 def test_what_leaves_one_voxel_enters_another(case):
@@ -339,33 +359,96 @@ def test_diagonals_of_all_levels(name, most_nodes):
     for d, twin in enumerate(case.twins):
         offset = twin._levels[FIELD].hierarchy.offset
         expected = np.split(1.0 / twin._levels[FIELD].diagonal, offset[1:-1])
-        for k in range(tables.first_small + 1):
-            case.close(case.a.inverse[FIELD][k][d], expected[k])
+        for k, inverse in enumerate(case.a.inverse[FIELD]):
+            case.close(inverse[d], expected[k])
         if tables.n_small_levels > 1:
             case.close(case.a.small_inverse[FIELD][d], np.concatenate(expected[tables.first_small :]))
         case.close(case.a.zeroth[FIELD][d], twin._zeroth[FIELD])
 
 
-def test_each_piece_of_the_cycle_on_the_voxels(case):
+class Pieces:
+    """A case with random vectors of the V-cycle, and what the operator of the voxels makes of a vector."""
+
+    def __init__(self, case):
+        case.set_operator()
+        self.tables, small = case.a.tables(FIELD), case.a.small_type
+        self.sizes = case.n, self.tables.sizes[1]
+        self.b, self.x, self.coarse = (
+            case.random.uniform(size=(DESIGNS, k)).astype(small) for k in (case.n, case.n, self.sizes[1])
+        )
+        self.inverse, self.coarse_inverse = (case.a.inverse[FIELD][k] for k in (0, 1))
+        self.weights, self.parent = as_double(self.inverse), self.tables.parent[0]
+        self.table, self.out = (*self.tables.around, self.inverse), np.full_like(self.b, np.nan)
+        self.g, self.neighbour = case.plan.group(FIELD).conductance, case.plan.neighbour
+
+    def smoothed(self, weight, b, x):
+        """One smoothing step."""
+        return x + weight * self.left(b, x) * self.weights
+
+    def left(self, b, x):
+        """Residual of x."""
+        return b - x / self.weights + (self.g * x[:, self.neighbour]).sum(axis=1)
+
+
+def test_a_cycle_begins_with_two_smoothing_steps_and_ends_with_one(case):
+    pieces, (first, second), rr = Pieces(case), case.a.weights, np.array([2.0, 0.0])
+    r, factor = case.vector(low=-1.0), np.array([[1 / np.sqrt(2.0)], [0.0]]) / as_double(case.a.D[FIELD])[:, None]
+    given = case.a.D[FIELD], first, second, rr, r, pieces.b, pieces.out
+    case.launch("begin_cycle", case.n, *pieces.table, *given)
+    b = as_double(r) * factor
+    case.close(pieces.b, b)
+    case.close(pieces.out, pieces.smoothed(second, b, first * b * pieces.weights))
+    case.launch("scale", case.n, case.a.D[FIELD], rr, r, pieces.x)
+    np.testing.assert_array_equal(pieces.x, pieces.b)
+    b, x, dot = as_double(pieces.b), case.vector(low=-1.0).astype(case.a.small_type), np.zeros((DESIGNS, 1))
+    rr, partial = np.array([2.0, 3.0]), case.a.partial(DESIGNS, case.a.blocks(case.a.n_places))
+    case.launch("end_cycle", case.n, *pieces.table, first, pieces.b, x, case.a.D[FIELD], rr, pieces.out, partial)
+    case.close(pieces.out, pieces.smoothed(first, b, as_double(x)))
+    case.solver.add_up(partial, 1, case.a.blocks(case.a.n_places), dot)
+    expected = rr * as_double(case.a.D[FIELD]) * (b * as_double(pieces.out)).sum(axis=1)
+    case.close(dot, expected[:, None])
+    partial = case.a.partial(DESIGNS, case.a.blocks(case.n))
+    case.launch("dot_cycle", case.n, case.a.D[FIELD], rr, pieces.b, pieces.out, partial)
+    case.solver.add_up(partial, 1, case.a.blocks(case.n), dot)
+    case.close(dot, expected[:, None])
+
+
+def test_residuals_are_restricted_and_corrections_prolonged(case):
+    pieces, first = Pieces(case), case.a.weights[0]
+    b, x = as_double(pieces.b), as_double(pieces.x)
+    given = pieces.b, pieces.x, pieces.parent, pieces.coarse, pieces.out
+    case.launch("prolong_finest", *pieces.sizes, *pieces.table, first, *given)
+    case.close(pieces.out, pieces.smoothed(first, b, x + as_double(pieces.coarse)[:, pieces.parent]))
+    coarse_b, coarse_x = (np.full_like(pieces.coarse, np.nan) for _ in range(2))
+    links = pieces.tables.child_start[0], pieces.tables.child[0], pieces.coarse_inverse
+    given = pieces.b, pieces.x, *links, first, coarse_b, coarse_x
+    case.launch("restrict_finest", *pieces.sizes, *pieces.table, *given)
+    left = pieces.left(b, x)
+    expected = of_designs(lambda d: np.bincount(pieces.parent, weights=left[d], minlength=pieces.sizes[1]))
+    case.close(coarse_b, expected)
+    case.close(coarse_x, first * expected * as_double(pieces.coarse_inverse))
+
+
+def test_each_piece_of_the_cycle_above_the_voxels(case):
     """Smoothing, residual with restriction, prolongation with smoothing, against the same in whole arrays."""
     case.set_operator()
     (first, second), t, small = case.a.weights, case.a.tables(FIELD), case.a.small_type
-    n, coarse_n = case.n, t.sizes[1]
+    n, coarse_n = t.sizes[1:3]
     b, x, coarse = (case.random.uniform(size=(DESIGNS, k)).astype(small) for k in (n, n, coarse_n))
-    inverse, coarse_inverse = (case.a.inverse[FIELD][k] for k in (0, 1))
-    bd, xd, weights, parent = as_double(b), as_double(x), as_double(inverse), t.parent[0]
+    inverse, coarse_inverse = (case.a.inverse[FIELD][k] for k in (1, 2))
+    bd, xd, weights, parent = as_double(b), as_double(x), as_double(inverse), t.parent[1]
 
     def image(v):
-        return v / weights - (t.g[0] * v[:, t.neighbour[0]]).sum(axis=1)
+        return v / weights - (t.g[1] * v[:, t.neighbour[1]]).sum(axis=1)
 
-    table, out = (t.neighbour[0].shape[0], t.neighbour[0], t.g[0], inverse), np.full_like(b, np.nan)
+    table, out = (t.neighbour[1].shape[0], t.neighbour[1], t.g[1], inverse), np.full_like(b, np.nan)
     case.launch("smooth", n, *table, second, b, x, out)
     case.close(out, xd + second * (bd - image(xd)) * weights)
     y = xd + as_double(coarse)[:, parent]
     case.launch("prolong_smooth", n, coarse_n, *table, first, b, x, parent, coarse, out)
     case.close(out, y + first * (bd - image(y)) * weights)
     coarse_b, coarse_x = np.full_like(coarse, np.nan), np.full_like(coarse, np.nan)
-    links = t.child_start[0], t.child[0], coarse_inverse
+    links = t.child_start[1], t.child[1], coarse_inverse
     case.launch("residual_restrict", n, coarse_n, *table, b, x, *links, first, coarse_b, coarse_x)
     left = bd - image(xd)
     expected = of_designs(lambda d: np.bincount(parent, weights=left[d], minlength=coarse_n))
@@ -377,12 +460,13 @@ def test_each_piece_of_the_cycle_on_the_voxels(case):
 def test_cycle_is_that_of_the_reference_wherever_the_small_levels_begin(name, most_nodes):
     case = Case(name, "float64", most_nodes)
     case.set_operator()
-    tables, (b, x, _) = case.a.tables(FIELD), case.a.cycle_vectors(0, case.n)
-    b[...] = case.vector(low=-1.0)
-    x[...] = case.a.weights[0] * b * case.a.inverse[FIELD][0]
-    given = b.copy()
-    found = case.solver._cycle(FIELD, tables, 0)
-    case.close(found, of_designs(lambda d: case.twins[d]._cycle(FIELD, 0, given[d])))
+    tables, (b, found, other, _) = case.a.tables(FIELD), case.a.cycle_vectors(0, case.n)
+    case.a.r[...], rr, rho = case.vector(low=-1.0), np.ones((DESIGNS, 1)), np.zeros((DESIGNS, 1))
+    case.solver._precondition(FIELD, rr, b, [found, other], rho)
+    right = as_double(case.a.r) / as_double(case.a.D[FIELD])[:, None]
+    case.close(b, right)
+    case.close(found, of_designs(lambda d: case.twins[d]._cycle(FIELD, 0, right[d])))
+    case.close(rho, (as_double(case.a.r) * found).sum(axis=1, keepdims=True))
     begins = {1: case.plan.group(FIELD).hierarchy.n_levels - 1, 60: 1, 10_000: 0}[most_nodes]
     assert tables.first_small == begins
 

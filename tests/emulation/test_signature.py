@@ -34,9 +34,10 @@ def smooth_arguments(**changes):
 def stage_arguments(**changes):
     """Arguments of `stage_rhs` that fit, but for the changes."""
     fitting = {
-        "n": N, "n_fields": 3, "field": 2, "n_terms": 4, "D": np.full(1, 60.0), "neighbour": np.zeros((6, N), np.int32),
-        "g": np.zeros((6, N), np.float32), "capacity": np.zeros(N), "value": np.zeros((1, 3, N)),
-        "terms": np.zeros((4, 3, N)), "coefficients": np.zeros(4), "out": np.zeros((1, 3, N)),
+        "n": N, "n_fields": 3, "field": 2, "n_terms": 4, "D": np.full(1, 60.0), "n_words": 9,
+        "words": np.zeros((9, 8), np.int32), "faces": np.zeros((3, N), np.float32), "capacity": np.zeros(N),
+        "value": np.zeros((1, 3, N)), "terms": np.zeros((4, 3, N)), "coefficients": np.zeros(4),
+        "out": np.zeros((1, 3, N)),
     }  # fmt: skip
     return list((fitting | changes).values())
 
@@ -103,6 +104,10 @@ def test_another_number_of_arguments_is_refused():
         check_launch(SMOOTH, smooth_arguments()[:-1], BUILD)
 
 
+def test_threads_may_be_spread_over_a_multiple_of_a_size():
+    assert check_launch(STAGE_RHS, stage_arguments(), BUILD).grid == (-(-32 * 9 // BUILD.block), 1)
+
+
 def test_partial_sums_have_one_place_for_each_block():
     square = list_kernels(of_mechanism=False)["square"]
     check_launch(square, [N, np.zeros(N), np.zeros(2)], BUILD)
@@ -151,6 +156,9 @@ BROKEN = {
 }
 
 
+GUARD = r"if \(\w+ >= \w+\) return|\w+ < n\w*\b|threadIdx\.x; i <|if \(!?look_around\(item"
+
+
 def read_text(monkeypatch, text):
     monkeypatch.setattr(declarations, "read_file", lambda name: text)
     return read_kernels.__wrapped__("copy")
@@ -182,7 +190,9 @@ def test_sources_keep_the_rules(file):
     bodies = re.findall(r'extern "C" __global__.*?\n\) \{\n(.*?)\n\}\n', text, re.DOTALL)
     assert len(bodies) == len(read_kernels(file))
     for body in bodies:
-        assert re.search(r"if \(\w+ >= \w+\) return|\w+ < n\w*\b|threadIdx\.x; i <", body), body
+        assert re.search(r"if \(\w+ >= \w+\) return|\w+ < n\w*\b|threadIdx\.x; i <|if \(!?look_around\(item", body), (
+            body
+        )
 
 
 def test_names_of_kernels_are_used_once():

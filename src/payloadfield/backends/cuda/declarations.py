@@ -1,7 +1,7 @@
 """Declarations of the kernels, read from their sources: parameter list and the comment above are the one truth.
 
 A comment has the equation, then a sentence, then
-    over: n | n by n_rows | blocks of n | one block    what the threads, or the blocks, are spread over
+    over: n | n by n_rows | 32 n | blocks of n | one block    what the threads, or the blocks, are spread over
     shared: 3 n_node small                             dynamic shared memory, if any
     twin: NAME                                         the NumPy operation that the kernel equals
 and one line for each parameter: name, shape or `scalar`, [unit], note. In the note, `in place` says that an output is

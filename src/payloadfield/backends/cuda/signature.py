@@ -114,7 +114,8 @@ def _grid(where: str, over: str, sizes: Mapping[str, int], block: int) -> tuple[
     elif items.startswith("blocks of "):
         blocks = sizes[items.removeprefix("blocks of ")]
     else:
-        blocks = -(-sizes[items] // block)
+        factor, _, name = items.rpartition(" ")
+        blocks = -(-int(factor or 1) * sizes[name] // block)
     grid = blocks, sizes[rows] if rows else 1
     if grid[0] >= 2**31 or grid[1] >= 2**16:
         raise BackendError(f"{where}: a grid of {grid[0]} x {grid[1]} blocks is more than a GPU takes")

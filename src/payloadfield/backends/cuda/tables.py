@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from payloadfield.backends.plan import Hierarchy, TransportGroup
+from payloadfield.backends.plan import X_PLUS, Y_MINUS, Hierarchy, Plan, TransportGroup
+from payloadfield.errors import BackendError
+
+WORD = 32
+"""Cells of the grid in a word: as many as threads that go together on a GPU, and as bits in an int."""
+
+MOST_PLACES = 2**31 - 1
+"""Cells of all words, which an int numbers."""
 
 CHUNK = 4096
 """Voxels of one partial sum over a pocket."""
@@ -64,6 +71,46 @@ class PocketChunks:
     order: NDArray[np.int32]
     chunk_start: NDArray[np.int64]
     pocket_start: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class WordTable:
+    """Where the open voxels are: rows of the grid along x cut into words of 32 cells, those kept that have an open one.
+
+    words: (n_words, 8), see kernels/common.cuh: open cells as bits, first voxel, voxels beyond the low and the high
+    end, words beside it along -y, +y, -z, +z. place: (n_open,) 32 times its word, plus its cell, of each open voxel.
+    """
+
+    words: NDArray[np.int32]
+    place: NDArray[np.int32]
+
+
+def make_words(plan: Plan) -> WordTable:
+    """The table of words of a plan.  Raises BackendError for more cells than an int can number."""
+    x = plan.voxel % plan.shape[2]
+    key = plan.voxel // plan.shape[2] * -(-plan.shape[2] // WORD) + x // WORD
+    found, first, word = np.unique(key, return_index=True, return_inverse=True)
+    if WORD * len(found) > MOST_PLACES:
+        raise BackendError(
+            f"backend cupy: got {WORD * len(found)} cells in words with an open voxel; a GPU takes {MOST_PLACES}. "
+            "Use larger voxels or --backend numba"
+        )
+    lane, words = x % WORD, np.full((len(found), 8), -1, np.int64)
+    words[:, 0] = np.bincount(word, weights=2.0**lane)
+    words[:, 1] = first
+    own = np.arange(plan.n_open)
+    at_low, at_high = lane == 0, (lane == WORD - 1) | (x == plan.shape[2] - 1)
+    for direction, other in enumerate(plan.neighbour):  # -x, +x, -y, +y, -z, +z, as the columns from the third on
+        there = other != own
+        if direction < Y_MINUS:
+            there &= (at_low, at_high)[direction]
+        words[word[there], 2 + direction] = (other if direction < Y_MINUS else word[other])[there]
+    return WordTable(words.astype(np.uint32).view(np.int32), (WORD * word + lane).astype(np.int32))
+
+
+def lower_faces(group: TransportGroup) -> NDArray[np.float32]:
+    """Conductance of every face with the voxel on its lower side, (3, n_open): along x, y, z [um]."""
+    return np.ascontiguousarray(group.conductance[X_PLUS::2])
 
 
 def make_levels(group: TransportGroup, neighbour: NDArray[np.int32]) -> tuple[LevelTable, ...]:

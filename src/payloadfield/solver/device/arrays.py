@@ -14,11 +14,15 @@ import numpy as np
 from payloadfield.backends.base import smoother_weights
 from payloadfield.backends.cuda.machine import Machine
 from payloadfield.backends.cuda.tables import (
+    WORD,
     LevelTable,
+    WordTable,
     first_small_level,
     join_levels,
+    lower_faces,
     make_levels,
     make_pocket_chunks,
+    make_words,
 )
 from payloadfield.backends.plan import Plan, TransportGroup
 from payloadfield.errors import BackendError
@@ -43,21 +47,27 @@ MOST_SMALL_NODES = 5000
 
 
 class GroupTables:
-    """Index maps and conductances of one transport group: levels above shared memory, the others joined, pockets."""
+    """Index maps and conductances of one transport group: levels above shared memory, the others joined, pockets.
 
-    def __init__(self, machine: Machine, group: TransportGroup, plan: Plan, neighbour: Any) -> None:
+    Of the voxels only what they need: places in the table of words and conductances on the lower side.
+    """
+
+    def __init__(self, machine: Machine, group: TransportGroup, plan: Plan, table: WordTable, words: Any) -> None:
         real, small = machine.build.dtype("real"), machine.build.dtype("small")
         levels = make_levels(group, plan.neighbour)
         most = min(machine.shared_limit // max(3 * small.itemsize, real.itemsize), MOST_SMALL_NODES)
         self.first_small = first_small_level(levels, most)
         self.sizes = [level.n for level in levels]
         up = machine.upload
-        self.neighbour = [neighbour, *(up("tables", k.neighbour, np.int32) for k in levels[1 : self.first_small + 1])]
-        self.g = [up("tables", k.g, np.float32) for k in levels[: self.first_small + 1]]
-        self.row_sum = [up("tables", k.row_sum, real) for k in levels[: self.first_small + 1]]
-        self.parent = [up("tables", k.parent, np.int32) for k in levels[: self.first_small]]
-        self.child_start = [up("tables", k.child_start, np.int64) for k in levels[: self.first_small]]
-        self.child = [up("tables", k.child, np.int32) for k in levels[: self.first_small]]
+        self.around = len(words), words, up("tables", lower_faces(group), np.float32)
+        above, coarse = levels[: self.first_small], levels[1 : self.first_small + 1]
+        self.neighbour = [None, *(up("tables", k.neighbour, np.int32) for k in coarse)]
+        self.g = [None, *(up("tables", k.g, np.float32) for k in coarse)]
+        self.row_sum = [None, *(up("tables", k.row_sum, real) for k in coarse)]
+        self.parent = [up("tables", k.parent, np.int32) for k in above]
+        self.child_start = [up("tables", k.child_start, np.int64) for k in above]
+        children = (table.place[k.child] if level == 0 else k.child for level, k in enumerate(above))
+        self.child = [up("tables", child, np.int32) for child in children]
         self._join(machine, levels[self.first_small :])
         self._cut_pockets(machine, group)
 
@@ -107,8 +117,8 @@ class DeviceArrays:
         self.is_finite = plan.bath.is_finite
         self.real, self.small_type = machine.build.dtype("real"), machine.build.dtype("small")
         self.weights = [float(self.small_type.type(w)) for w in smoother_weights()]
-        self._allocate_unknowns()
         self._upload_plan()
+        self._allocate_unknowns()
         self._upload_method(tableau)
         self._allocate_operators()
         self._allocate_control()
@@ -137,8 +147,8 @@ class DeviceArrays:
         self.small_terms = self._reals("small", N_STAGES, d, self.n_small)
         self.rhs = self._reals("right-hand sides", d, f, n)
         self.cell_rates, self.cell_rhs = self._reals("cells", d, s, c), self._reals("cells", d, s, c)
-        self.r, self.x, self.p, self.image = (self._reals("vectors of a solve", d, n) for _ in range(4))
-        rows = max(d * f * self.blocks(n), d * max(s, 1) * self.blocks(c), 1)
+        self.r, self.x, self.image = (self._reals("vectors of a solve", d, n) for _ in range(3))
+        rows = max(d * f * self.blocks(n), d * max(s, 1) * self.blocks(c), d * self.blocks(self.n_places))
         rows = max(rows, d * self.n_accumulators * self.blocks(n), d * f * self.blocks(len(self.plan.bath.voxel)))
         chunks = max(len(make_pocket_chunks(group).chunk_start) - 1 for group in self.plan.groups)
         self._partial = [self._doubles("partial sums", max(rows, d * chunks)) for _ in range(2)]
@@ -162,8 +172,10 @@ class DeviceArrays:
 
     def _upload_plan(self) -> None:
         plan, up, real = self.plan, self.machine.upload, self.real
-        self.neighbour = up("tables", plan.neighbour, np.int32)
-        self.groups = [GroupTables(self.machine, group, plan, self.neighbour) for group in plan.groups]
+        table = make_words(plan)
+        words = up("tables", table.words, np.int32)
+        self.n_places = WORD * len(table.words)
+        self.groups = [GroupTables(self.machine, group, plan, table, words) for group in plan.groups]
         self.capacity = up("tables", plan.capacity, real)
         self.capacity_row, self.capacity_index = plan.capacity_index, up("tables", plan.capacity_index, np.int64)
         self.capacity_of = up("tables", plan.capacity_index, np.int32)
@@ -207,6 +219,8 @@ class DeviceArrays:
         for f in range(self.n_fields):
             tables = self.tables(f)
             sizes = tables.sizes[: tables.first_small + 1]
+            if tables.first_small == 0 and tables.n_small_levels > 1:
+                sizes = []  # one block has them all
             make = self.machine.zeros
             self.inverse.append([make("smoother diagonals", (d, size), self.small_type) for size in sizes])
             self.small_inverse.append(make("smoother diagonals", (d, tables.n_small_nodes), self.small_type))
@@ -220,27 +234,34 @@ class DeviceArrays:
         self._allocate_bath()
 
     def _allocate_cycle(self) -> None:
-        """Vectors of the V-cycle on every level above shared memory, and on the first one in it."""
+        """Vectors of the V-cycle on every level above shared memory, and on the first one in it.
+
+        On the voxels there are four: the right-hand side, and three that take turns as x, t and a direction.
+        """
         deepest = max((tables.first_small + 1 for tables in self.groups), default=1)
         sizes = [max(t.sizes[k] for t in self.groups if k <= t.first_small) for k in range(deepest)]
-        make, small = self.machine.zeros, self.small_type
-        self._cycle = [[make("vectors of a V-cycle", (self.n_designs * k,), small) for _ in range(3)] for k in sizes]
-        self._work = [self._reals("vectors of a V-cycle", self.n_designs * size) for size in sizes[1:]]
+        make, small, d = self.machine.zeros, self.small_type, self.n_designs
+        counts = [4] + [3] * (len(sizes) - 1)
+        self._cycle = [
+            [make("vectors of a V-cycle", (d * size,), small) for _ in range(count)]
+            for size, count in zip(sizes, counts, strict=True)
+        ]
+        self._work = [self._reals("vectors of a V-cycle", d * size) for size in sizes[1:]]
 
     def cycle_vectors(self, level: int, size: int) -> list[Any]:
-        """b, x and t of a level."""
+        """b, x and t of a level, and one more on the voxels."""
         return [vector[: self.n_designs * size].reshape(self.n_designs, size) for vector in self._cycle[level]]
 
     def diagonal_work(self, level: int, size: int) -> Any:
-        """Zeroth-order terms of a level while the diagonals are made; on the voxels in the place of an image."""
-        return self.image if level == 0 else self._work[level - 1][: self.n_designs * size].reshape(-1, size)
+        """Zeroth-order terms of a level above the voxels, while the diagonals are made."""
+        return self._work[level - 1][: self.n_designs * size].reshape(-1, size)
 
     def _allocate_sums(self) -> None:
         d, f = self.n_designs, self.n_fields
         self.first, self.last = (self._doubles("sums", f, N_STAGES, d, 1) for _ in range(2))
-        self.rr = [self._doubles("sums", d, 1) for _ in range(2)]
+        self.rr = [self._doubles("sums", d, 1) for _ in range(3)]
         self.rho = [self._doubles("sums", d, 1) for _ in range(2)]
-        self.no_rho, self.p_image, self.dot = (self._doubles("sums", d, 1) for _ in range(3))
+        self.p_image, self.dot = (self._doubles("sums", d, 1) for _ in range(2))
         self.inflow, self.inflow_change = self._doubles("sums", d, f), self._doubles("sums", d, f)
         self.losses, self.bath_losses = (self._doubles("sums", d, self.n_accumulators) for _ in range(2))
         self.matrix, self.inverse_matrix, self.residual, self.shift, self.g_pocket = {}, {}, {}, {}, {}

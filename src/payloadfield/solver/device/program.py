@@ -164,7 +164,7 @@ class StepProgram:
         terms = a.terms.reshape(N_STAGES, a.n_designs * a.n_fields, a.n)
         for field in range(a.n_fields):
             tables, capacity = a.tables(field), a.capacity[int(a.capacity_row[field])]
-            of = a.n, a.n_fields, field, stage, a.D[field], tables.neighbour[0], tables.g[0], capacity
+            of = a.n, a.n_fields, field, stage, a.D[field], *tables.around, capacity
             self.do("stage_rhs", *of, a.value, terms, history, a.rhs)
             contact = a.n_contact, a.n, a.n_fields, field, a.n_small, a.contact, a.conductance
             self.do("bath_flux", *contact, a.small_value, a.value, a.rhs)
@@ -274,7 +274,7 @@ class StepProgram:
         self._absorb(field, terms, field, -1.0)
         self._load_rhs(stage, field)
         self._absorb(field, terms, field, 1.0)
-        operator = a.D[field], tables.neighbour[0], tables.g[0], a.zeroth[field]
+        operator = a.D[field], *tables.around, a.zeroth[field]
         self.do("subtract_image", a.n, a.n_fields, field, *operator, terms, a.r)
         if a.is_finite:
             self._solver.couple_bath(field, a.r, a.small_terms[stage], field)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from payloadfield.solver.device.arrays import DeviceArrays, GroupTables
+from payloadfield.solver.device.arrays import DeviceArrays
 
 
 class FieldSolver:
@@ -67,17 +67,22 @@ class FieldSolver:
     def set_diagonals(self, field: int) -> None:
         """Reciprocal diagonals of the smoother on every level, from the zeroth-order terms."""
         a, t, inverse = self.a, self.a.tables(field), self.a.inverse[field]
-        work = [a.diagonal_work(k, t.sizes[k]) for k in range(t.first_small + 1)]
-        self.do("set_diagonal", a.n, a.D[field], a.zeroth[field], t.row_sum[0], work[0], inverse[0])
+        d, top = a.D[field], a.zeroth[field]
+        if inverse:
+            self.do("finest_diagonal", a.n, *t.around, d, top, inverse[0])
         for k in range(t.first_small):
-            links = t.child_start[k], t.child[k]
-            following = t.row_sum[k + 1], work[k + 1], inverse[k + 1]
-            self.do("coarsen_diagonal", t.sizes[k], t.sizes[k + 1], *links, work[k], *following)
+            sizes, links = (t.sizes[k], t.sizes[k + 1]), (t.child_start[k], t.child[k])
+            work = a.diagonal_work(k + 1, t.sizes[k + 1])
+            given = d, top, t.row_sum[k + 1], work, inverse[k + 1]
+            if k == 0:
+                self.do("coarsen_finest", *sizes, *t.around[:2], *links, *given)
+            else:
+                self.do("coarsen_diagonal", *sizes, *links, *given)
+            top = work
         if t.n_small_levels == 1:
             return  # the last level has what it needs
         tables = t.offset, t.small_child_start, t.small_child, t.small_row_sum
-        top = work[t.first_small]
-        self.do("small_diagonals", t.n_small_levels, t.n_small_nodes, *tables, top, a.small_inverse[field])
+        self.do("small_diagonals", t.n_small_levels, t.n_small_nodes, *tables, d, top, a.small_inverse[field])
 
     def set_border(self, field: int) -> None:
         """z = A^-1 g_bath by one iteration from the last step's: how the field answers to its bath."""
@@ -85,7 +90,7 @@ class FieldSolver:
         self.do("clear", a.n, a.r)
         self.couple_bath(field, a.r)
         self.do("heal", a.n, z)
-        operator = a.D[field], t.neighbour[0], t.g[0], a.zeroth[field]
+        operator = a.D[field], *t.around, a.zeroth[field]
         self.do("subtract_image", a.n, 1, 0, *operator, z.reshape(a.n_designs, 1, a.n), a.r)
         self.square(a.rr[0])
         self.solve(field, a.rr[0], a.rr[1], 1, x=z)
@@ -101,46 +106,79 @@ class FieldSolver:
         """
         a, t = self.a, self.a.tables(field)
         fresh, x = int(x is None), a.x if x is None else x
-        rr, old, flat = first, a.no_rho, a.n_designs
+        operator, (b, *turns) = (a.D[field], *t.around, a.zeroth[field]), a.cycle_vectors(0, a.n)
+        rr, rr_old, rho_old, p = first, None, None, None
         for k in range(iterations):
-            b, guess, _ = a.cycle_vectors(0, a.n)
-            top = a.D[field], a.weights[0], rr.reshape(flat), a.r, a.inverse[field][0]
-            self.do("first_guess", a.n, *top, b, guess)
-            cycled = self._cycle(field, t, 0)
-            partial, rho = a.partial(a.n_designs, a.blocks(a.n)), a.rho[k % 2]
-            self.do("dot_cycle", a.n, rr.reshape(flat), a.r, cycled, partial)
-            self.add_up(partial, 1, a.blocks(a.n), rho)
-            self.do("direction", a.n, rr.reshape(flat), rho.reshape(flat), old.reshape(flat), cycled, a.p)
-            operator = a.D[field], t.neighbour[0], t.g[0], a.zeroth[field]
-            self.do("apply_dot", a.n, *operator, a.p, a.image, partial)
-            self.add_up(partial, 1, a.blocks(a.n), a.p_image)
+            rho, free = a.rho[k % 2], [vector for vector in turns if vector is not p]
+            self._precondition(field, rr, b, free, rho)
+            partial = a.partial(a.n_designs, a.blocks(a.n_places))
+            if p is None:
+                p = free[0]
+                self.do("apply_dot", a.n, *operator, p, a.image, partial)
+            else:
+                scalars = (self._flat(value) for value in (rr, rr_old, rho, rho_old))
+                self.do("apply_next", a.n, *operator, *scalars, free[0], p, free[1], a.image, partial)
+                p = free[1]
+            self.add_up(partial, 1, a.blocks(a.n_places), a.p_image)
             if not fresh:  # x is carried from step to step
                 self.do("hold", 1, a.clock.size, a.clock, a.p_image)
-            left = last if k + 1 == iterations else a.rr[1]
-            scalars = rho.reshape(flat), a.p_image.reshape(flat)
-            self.do("advance", a.n, *scalars, a.p, a.image, int(fresh and k == 0), x, a.r, partial)
+            left = last if k + 1 == iterations else a.rr[1 + k % 2]
+            scalars = (self._flat(value) for value in (rr, rho, a.p_image))
+            partial = a.partial(a.n_designs, a.blocks(a.n))
+            self.do("advance", a.n, *scalars, p, a.image, int(fresh and k == 0), x, a.r, partial)
             self.add_up(partial, 1, a.blocks(a.n), left)
-            rr, old = left, rho
+            rr, rr_old, rho_old = left, rr, rho
 
-    def _cycle(self, field: int, t: GroupTables, k: int) -> Any:
-        """V-cycle from b and x of level k, the first smoothing step done; the result's vector."""
-        a, n = self.a, t.sizes[k]
-        first, second = a.weights
+    def _flat(self, value: Any) -> Any:
+        """(D, 1) as (D,)."""
+        return value.reshape(self.a.n_designs)
+
+    def _precondition(self, field: int, rr: Any, b: Any, free: Sequence[Any], rho: Any) -> None:
+        """V-cycle of the right-hand side, in free[0], and rho = r.z, (D, 1); free[1] is for use on the way."""
+        a, t, n = self.a, self.a.tables(field), self.a.n
+        (x, other), (first, second), norm = free[:2], a.weights, self._flat(rr)
+        if t.first_small == 0:
+            self.do("scale", n, a.D[field], norm, a.r, b)
+            self._cycle_of_few(field, b, x)
+            partial = a.partial(a.n_designs, a.blocks(n))
+            self.do("dot_cycle", n, a.D[field], norm, b, x, partial)
+            self.add_up(partial, 1, a.blocks(n), rho)
+            return
+        table = *t.around, a.inverse[field][0]
+        coarse_b, coarse_x, _ = a.cycle_vectors(1, t.sizes[1])
+        self.do("begin_cycle", n, *table, a.D[field], first, second, norm, a.r, b, x)
+        links = t.child_start[0], t.child[0], a.inverse[field][1]
+        self.do("restrict_finest", n, t.sizes[1], *table, b, x, *links, first, coarse_b, coarse_x)
+        coarse = self._cycle(field, 1)
+        self.do("prolong_finest", n, t.sizes[1], *table, second, b, x, t.parent[0], coarse, other)
+        partial = a.partial(a.n_designs, a.blocks(a.n_places))
+        self.do("end_cycle", n, *table, first, b, other, a.D[field], norm, x, partial)
+        self.add_up(partial, 1, a.blocks(a.n_places), rho)
+
+    def _cycle(self, field: int, k: int) -> Any:
+        """V-cycle from b and x of a level above the voxels, the first smoothing step done; the result's vector."""
+        a, t = self.a, self.a.tables(field)
+        n, (first, second) = t.sizes[k], a.weights
         b, x, out = a.cycle_vectors(k, n)
-        if k == t.first_small and t.n_small_levels == 1:
-            self.do("last_level", n, a.inverse[field][k], b, out)
-            return out
         if k == t.first_small:
-            tables = t.offset, t.width, t.table_start, t.small_neighbour, t.small_g, t.small_parent
-            links = t.small_child_start, t.small_child, a.small_inverse[field]
-            self.do("small_levels", t.n_small_levels, t.n_small_nodes, *tables, *links, first, second, b, out)
+            self._cycle_of_few(field, b, out)
             return out
         table = t.neighbour[k].shape[0], t.neighbour[k], t.g[k], a.inverse[field][k]
         coarse_b, coarse_x, _ = a.cycle_vectors(k + 1, t.sizes[k + 1])
         self.do("smooth", n, *table, second, b, x, out)
         links = t.child_start[k], t.child[k], a.inverse[field][k + 1]
         self.do("residual_restrict", n, t.sizes[k + 1], *table, b, out, *links, first, coarse_b, coarse_x)
-        coarse = self._cycle(field, t, k + 1)
+        coarse = self._cycle(field, k + 1)
         self.do("prolong_smooth", n, t.sizes[k + 1], *table, second, b, out, t.parent[k], coarse, x)
         self.do("smooth", n, *table, first, b, x, out)
         return out
+
+    def _cycle_of_few(self, field: int, b: Any, out: Any) -> None:
+        """V-cycle over the levels that one block works on alone, or the last level where that has too many nodes."""
+        a, t = self.a, self.a.tables(field)
+        if t.n_small_levels == 1:
+            self.do("last_level", t.sizes[t.first_small], a.inverse[field][t.first_small], b, out)
+            return
+        tables = t.offset, t.width, t.table_start, t.small_neighbour, t.small_g, t.small_parent
+        links = t.small_child_start, t.small_child, a.small_inverse[field]
+        self.do("small_levels", t.n_small_levels, t.n_small_nodes, *tables, *links, *a.weights, b, out)
