@@ -1,8 +1,8 @@
 // Fates of the cells: when each transition came to each cell and, where they are drawn, the moves (solver/fates.py).
 //
 // Expected, a transition has come once half of what a cell stands for has taken it; sampled, once its cumulative hazard
-// has reached a threshold that was drawn for it. Within a step its slot is the cubic through its values and rates at both
-// ends (Hermite); where that passes a level is found by bisection.
+// has reached a threshold that was drawn for it. Within a step its slot is the cubic through its values and rates at
+// both ends (Hermite); where that passes a level is found by bisection.
 
 #define SHARE_OF_A_CELL 0.5
 #define BISECTIONS 50
@@ -93,8 +93,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK) follow_fates(
 
 // u_k(s) = H_k first:  n_to += n_from, n_from = 0;   time_k = t + s dt;   H_j = u_j(s) + E for what leads on, else inf
 //
-// Drawn fates, after a step that was accepted; idle otherwise. u_k are cumulative hazards, H_k the thresholds of what leads
-// out of the cell's fate, E exponential. Moves within one step follow each other; the slots of fates change at its end.
+// Drawn fates, after a step that was accepted; idle otherwise. u_k are cumulative hazards, H_k the thresholds of what
+// leads out of the cell's fate, E exponential. Moves within a step follow each other; slots of fates change at its end.
 // over: n_cell by n_designs
 // twin: SampledFates.follow
 //   n_cell         scalar                              [1]
@@ -114,7 +114,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) follow_fates(
 //   rates          (n_designs, n_states, n_cell)       [of the states / s] moves (n_designs, n_transitions, n_cell)
 //   value          (n_designs, n_transitions, n_cell)  [1] u_k at the step's beginning
 //   rate           (n_designs, n_transitions, n_cell)  [1/s] its rate there
-//   states         (n_designs, n_states, n_cell)       [of the states] in place, moves (n_designs, n_transitions, n_cell)
+//   states         (n_designs, n_states, n_cell)       [any] in place, moves (n_designs, n_transitions, n_cell)
 //   time           (n_designs, n_transitions, n_cell)  [s] when each came first, nan until then, in place
 //   threshold      (n_designs, n_transitions, n_cell)  [1] in place
 //   draws          (n_designs, n_transitions, n_cell)  [1] thresholds drawn so far, in place
@@ -129,8 +129,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK) move_fates(
     long long* __restrict__ draws, int* __restrict__ moved
 ) {
     const long long c = item();
-    if (c >= n_cell || n_fates == 0) return;
-    if (verdict[0] == 0 || n_clock == 0) return;
+    if (c >= n_cell) return;
+    if (verdict[0] == 0 || n_clock == 0 || n_fates == 0) return;
     const double now = clock[0], dt = clock[1], never = -log(0.0);
     const long long own = row_of(n_transitions, 0) * n_cell + c, slots = row_of(n_states, 0) * n_cell + c;
     for (int k = 0; k < n_transitions; ++k) moved[own + k * n_cell] = 0;
@@ -187,8 +187,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK) count_moves(
     int* __restrict__ moves
 ) {
     const int k = blockIdx.x;
-    if (k >= n_transitions || n_lines == 0) return;
-    if (verdict[0] == 0 || n_clock == 0) return;
+    if (k >= n_transitions) return;
+    if (verdict[0] == 0 || n_clock == 0 || n_lines == 0) return;
     const int* own = moved + row_of(n_transitions, k) * n_cell;
     double total = 0.0;
     for (long long c = threadIdx.x; c < n_cell; c += BLOCK) total += double(own[c]);

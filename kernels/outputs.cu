@@ -16,7 +16,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK) put_fields_aside(
     const real* __restrict__ values, float* __restrict__ out
 ) {
     const long long i = item();
-    if (i >= n || n_rows == 0 || n_all == 0) return;
+    if (i >= n) return;
+    if (n_rows == 0 || n_all == 0) return;
     out[row_of(n, i)] = float(values[rows[blockIdx.y] * n + i]);
 }
 
@@ -36,6 +37,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) put_states_aside(
     const real* __restrict__ values, real* __restrict__ out
 ) {
     const long long c = item();
-    if (c >= n_cell || n_rows == 0 || n_all == 0) return;
+    if (c >= n_cell) return;
+    if (n_rows == 0 || n_all == 0) return;
     out[row_of(n_cell, c)] = values[rows[blockIdx.y] * n_cell + c];
 }
