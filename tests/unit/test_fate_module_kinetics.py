@@ -101,3 +101,15 @@ def test_with_a_degrader_what_is_lost_of_the_target_dooms(tmp_path):
         s = settings(**(own | {name: value}))
         unlike = solve(reference.rates_with_degrader, reference.start_with_degrader(s, 30.0), times, s)
         differ(found, dict(zip(reference.OF_DEGRADER, unlike.T, strict=True)), "dead", 0.02)
+
+
+def test_a_dead_cell_loses_its_contents_with_their_half_life(tmp_path):
+    on = {"target_binding": True, "fate": "sampled"}
+    held = {"cycling": 0.0, "dead": 1.0, "payload_cytosol": 1e5, "payload_bound": 2e4}
+    found, s = wells(tmp_path, on, (1, 3, 8), states=held, **OWN), settings(**OWN)
+    left = 0.5 ** (np.array((1, 3, 8)) * HOUR / s.lysis_time)
+    agree(
+        found,
+        ("payload_cytosol", "payload_bound", "payload"),
+        np.array([1e5 * left, 2e4 * left, 1.2e5 * (1 - left) / s.M]).T,
+    )
