@@ -161,6 +161,9 @@ class Device:
     def __init__(self, attributes):
         self.attributes = attributes
 
+    def use(self):
+        """The device of this thread from now on."""
+
     def __enter__(self):
         return self
 

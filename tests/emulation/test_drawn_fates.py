@@ -176,6 +176,9 @@ def test_drawn_fates_continue_to_the_bit_and_on_another_backend(fixed):  # noqa:
     elsewhere.run()
     compare(first, elsewhere, TOLERANCE["float64"])
     same_fates(first, elsewhere)
+    again.restore(elsewhere.checkpoint())
+    for name in MEMORY.values():
+        np.testing.assert_array_equal(again.checkpoint()[name], elsewhere.checkpoint()[name])
 
 
 def test_how_often_the_host_looks_changes_no_fate(monkeypatch):

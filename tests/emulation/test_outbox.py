@@ -22,7 +22,7 @@ from payloadfield.solver.discretisation import make_plan
 from payloadfield.solver.outputs import kept_states
 from payloadfield.store import writer as store_writer
 from payloadfield.store.capture import take_snapshot
-from payloadfield.store.runner import execute, start_run
+from payloadfield.store.runner import execute, execute_batch, start_run
 
 STUDY = Path(__file__).parents[1] / "cli" / "small.toml"
 PATIENCE = 60.0
@@ -181,6 +181,29 @@ def test_the_solver_goes_on_while_a_slow_disk_writes(monkeypatch, tmp_path):
     execute(sim, writer, until=1200.0)
     assert went_on.is_set() and max(ahead) == 2
     assert payloadfield.open_run(tmp_path / "run").times.tolist() == [200.0 * k for k in range(7)]
+
+
+def test_designs_of_a_batch_share_the_buffers_and_leave_a_run_each(tmp_path):
+    """More designs than buffers: every one writes what it holds, as in memory."""
+    study = load_study()
+    event, output = study.schedule[0], replace(study.output, times=(200.0, 400.0))
+    doses = [{field: share * dose for field, dose in event.dose.items()} for share in (1.0, 0.5, 0.1)]
+    studies = [replace(study, duration=400.0, output=output, schedule=(replace(event, dose=dose),)) for dose in doses]
+    batch, twin = DeviceBatch(studies, make_machine), DeviceBatch(studies, make_machine)
+    names = [tmp_path / str(design) for design in range(3)]
+    writers = [start_run(sim, name, backend="numpy") for sim, name in zip(batch.designs, names, strict=True)]
+    assert execute_batch(batch, writers) == "finished"
+    runs, n_outputs = [payloadfield.open_run(name) for name in names], 0
+    for record in twin.steps():
+        for design, own, run in zip(twin.designs, record.records, runs, strict=True):
+            for index in own.outputs:
+                expected, n_outputs = take_snapshot(design, index), n_outputs + 1
+                for name, values in expected.fields.items():
+                    np.testing.assert_array_equal(run.field(name, index), values)
+                assert run.times[index] == expected.time
+    assert n_outputs == 6
+    largest = [np.nanmax(run.field(study.output.fields[0])) for run in runs]
+    assert largest[0] > 1.5 * largest[1] > 4.0 * largest[2] > 0.0
 
 
 def test_an_error_of_the_disk_is_told_once_and_loses_nothing_that_was_written(monkeypatch, tmp_path):

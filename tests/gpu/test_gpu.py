@@ -10,6 +10,7 @@ import pytest
 from tests import tolerances
 from tests.emulation.test_drawn_fates import make_study as make_drawn
 from tests.emulation.test_drawn_fates import same_fates
+from tests.emulation.test_outbox import STUDY
 from tests.emulation.test_whole_runs import (
     CASES,
     QUANTITIES,
@@ -21,9 +22,11 @@ from tests.emulation.test_whole_runs import (
     make_designs,
 )
 
+import payloadfield
 from payloadfield.backends.cuda.status import examine
 from payloadfield.solver import BatchSimulation, make_batch, make_simulation
 from payloadfield.solver.device import engine
+from payloadfield.solver.outputs import kept_states
 
 # Products and sums may be fused on a GPU and are not on the host: a little more than rounding, in every step.
 TOLERANCE = {"float64": 1e-9, "mixed": tolerances.BACKENDS["mixed"]}
@@ -94,6 +97,22 @@ def test_fates_drawn_on_the_gpu_are_those_of_the_reference(fixed, monkeypatch): 
     compare(sim, expected, 1e-7)
     same_fates(sim, expected)
     assert largest_defect(records) < tolerances.BALANCE
+
+
+def test_outputs_that_travel_while_the_gpu_goes_on_are_those_of_their_time(tmp_path):
+    """One a minute, through page-locked buffers and the writer, against a run whose state is read at once."""
+    study = payloadfield.load_study(STUDY, ["output.every='1 min'"])
+    run = payloadfield.simulate(study, tmp_path / "run", backend="cupy", until=3600.0)
+    sim, n_outputs = make_simulation(study, "cupy"), 0
+    sim.outputs_now()
+    for record in sim.steps(until=3600.0):
+        for index in record.outputs:
+            n_outputs += 1
+            for name in study.output.fields:
+                np.testing.assert_array_equal(run.field(name, index), sim.field_on_grid(name).astype(np.float32))
+            for name in kept_states(study):
+                np.testing.assert_array_equal(run.cell_series(name)[index], sim.cell_state(name))
+    assert n_outputs == 60
 
 
 def test_a_state_in_single_precision_is_near_the_reference(fixed):  # noqa: F811

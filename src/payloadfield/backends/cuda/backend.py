@@ -218,8 +218,9 @@ class CupyMachine(Machine):
             return self._sent
 
     def wait_for(self, ticket: Any) -> None:
-        """See Machine; the device and the stream of this thread do not matter."""
+        """See Machine; the thread keeps the device, so that CUDA opens no other one for it."""
         with self._ours("stopped answering"):
+            self._cupy.cuda.Device(self.number).use()
             ticket.synchronize()
 
     def refuse_more_than_free(self, needed: int) -> None:
