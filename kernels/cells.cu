@@ -174,10 +174,10 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_solve(
     cell_solve_at(c, n_cell, lu, rhs, out);
 }
 
-// flux = q(s),   slope = dq/ds,   present(s)
+// flux_k = q_k(s),   present_k(s)
 //
-// What every cell gives by contact number f to each cell that it touches, the slope by the state that is given, and the
-// share of the cell that is alive, without which there is no contact.
+// What every cell gives by each contact to each cell that it touches, and the share of the cell that is alive, without
+// which there is no contact.
 // over: n_cell by n_designs
 // twin: cell_contacts
 //   n_cell   scalar                                  [1]
@@ -190,15 +190,13 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_solve(
 //   start    (n_cell+1)                              [1] first entry of each cell, moves (0)
 //   voxel    (n_entry)                               [1] open voxel, moves (0)
 //   weight   (n_entry)                               [1] moves (0)
-//   f        scalar                                  [1] number of the contact, below N_CONTACTS
-//   flux     (n_cell)                                [molecules/s]
-//   slope    (n_cell)                                [1/s]
-//   present  (n_cell)                                [1]
+//   flux     (n_designs, N_CONTACTS, n_cell)         [molecules/s]
+//   present  (n_designs, N_CONTACTS, n_cell)         [1]
 extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_contacts(
     const long long n_cell, const long long n_open, const long long n_entry, const real* __restrict__ fields,
     const real* __restrict__ states, const real* __restrict__ p, const real* __restrict__ cp,
     const long long* __restrict__ start, const long long* __restrict__ voxel, const real* __restrict__ weight,
-    const int f, real* __restrict__ flux, real* __restrict__ slope, real* __restrict__ present
+    real* __restrict__ flux, real* __restrict__ present
 ) {
     const long long c = item();
     if (c >= n_cell) return;
@@ -206,8 +204,57 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_contacts(
     states += row_of(N_STATES, 0) * n_cell;
     p += row_of(N_PARAMETERS, 0);
     cp += row_of(N_CELL_PARAMETERS, 0) * n_cell;
-    flux += row_of(n_cell, 0);
-    slope += row_of(n_cell, 0);
-    present += row_of(n_cell, 0);
-    cell_contacts_at(c, n_cell, n_open, n_entry, fields, states, p, cp, start, voxel, weight, f, flux, slope, present);
+    flux += row_of(N_CONTACTS, 0) * n_cell;
+    present += row_of(N_CONTACTS, 0) * n_cell;
+#pragma unroll
+    for (int f = 0; f < N_CONTACTS; ++f) {
+        cell_contacts_at(
+            c, n_cell, n_open, n_entry, fields, states, p, cp, start, voxel, weight, f, flux + f * n_cell,
+            present + f * n_cell
+        );
+    }
+}
+
+// gain_k = M_kk dq_k/ds_k,   present_k(s)
+//
+// How what every cell gives by each contact in the list answers within a step to the state k that is given.
+// over: n_cell by n_designs
+// twin: cell_contact_gains
+//   n_cell       scalar                                  [1]
+//   n_open       scalar                                  [1] open voxels
+//   n_entry      scalar                                  [1]
+//   base_fields  (n_designs, N_FIELDS, n_open)           [nM] not read: moves (0)
+//   base_states  (n_designs, N_STATES, n_cell)           [molecules] at max(u, 0)
+//   p            (n_designs, N_PARAMETERS)               [of the mechanism file]
+//   cp           (n_designs, N_CELL_PARAMETERS, n_cell)  [of the mechanism file]
+//   start        (n_cell+1)                              [1] first entry of each cell, moves (0)
+//   voxel        (n_entry)                               [1] open voxel, moves (0)
+//   weight       (n_entry)                               [1] moves (0)
+//   lu           (n_designs, N_LU, n_cell)               [1/s, s on the diagonal]
+//   n_measured   scalar                                  [1] contacts in the list
+//   contact      (n_measured)                            [1] their numbers
+//   gain         (n_designs, N_CONTACTS, n_cell)         [1] moves (n_designs, n_measured, n_cell)
+//   present      (n_designs, N_CONTACTS, n_cell)         [1] moves (n_designs, n_measured, n_cell)
+extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_contact_gains(
+    const long long n_cell, const long long n_open, const long long n_entry, const real* __restrict__ base_fields,
+    const real* __restrict__ base_states, const real* __restrict__ p, const real* __restrict__ cp,
+    const long long* __restrict__ start, const long long* __restrict__ voxel, const real* __restrict__ weight,
+    const real* __restrict__ lu, const int n_measured, const int* __restrict__ contact, real* __restrict__ gain,
+    real* __restrict__ present
+) {
+    const long long c = item();
+    if (c >= n_cell) return;
+    base_fields += row_of(N_FIELDS, 0) * n_open;
+    base_states += row_of(N_STATES, 0) * n_cell;
+    p += row_of(N_PARAMETERS, 0);
+    cp += row_of(N_CELL_PARAMETERS, 0) * n_cell;
+    lu += row_of(N_LU, 0) * n_cell;
+    gain += row_of(N_CONTACTS, 0) * n_cell;
+    present += row_of(N_CONTACTS, 0) * n_cell;
+    for (int t = 0; t < n_measured; ++t) {
+        cell_contact_gains_at(
+            c, n_cell, n_open, n_entry, base_fields, base_states, p, cp, start, voxel, weight, lu, contact[t],
+            gain + contact[t] * n_cell, present + contact[t] * n_cell
+        );
+    }
 }

@@ -166,6 +166,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) set_floors(
 //   field_weight   (n_fields)                      [um^3] sum of the accessible volumes
 //   steers         (n_states)                      [1] 1 where the error of a state counts
 //   negligible     (n_designs, n_fields)           [nM um^3] residual over sg that is small enough in any case
+//   haste          (n_designs)                     [1] error of a step too long for the exchange between cells
 //   field_sum      (n_designs, n_fields)           [um^3]
 //   state_sum      (n_designs, n_states)           [1]
 //   field_floor    (n_designs, n_fields)           [nM]
@@ -189,7 +190,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) end_step(
     const int n_designs, const int n_fields, const int n_states, const int n_small, const long long n_all_small,
     const int n_slots, const int n_columns, const int n_lines, const long long n_cell, const int is_finite,
     const int n_clock, const double* __restrict__ field_weight, const int* __restrict__ steers,
-    const double* __restrict__ negligible, const double* __restrict__ field_sum, const double* __restrict__ state_sum,
+    const double* __restrict__ negligible, const double* __restrict__ haste, const double* __restrict__ field_sum,
+    const double* __restrict__ state_sum,
     const double* __restrict__ field_floor, const double* __restrict__ field_largest,
     const double* __restrict__ state_largest, const double* __restrict__ field_total,
     const double* __restrict__ state_total, const double* __restrict__ first, const double* __restrict__ last,
@@ -253,6 +255,10 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) end_step(
             }
         }
         own[0] = worst / clock[RTOL];
+        if (haste[d] > own[0]) {
+            own[0] = haste[d];
+            which = (is_finite ? 2 : 1) * n_fields + n_states;
+        }
         own[1] = double(which);
         own[2] = ratio;
         for (int f = 0; f < n_fields; ++f) own[DESIGN_HEAD + f] = field_total[d * n_fields + f];

@@ -220,34 +220,3 @@ extern "C" __global__ void __launch_bounds__(BLOCK) gather(
     for (long long j = touched_start[k]; j < touched_start[k + 1]; ++j) total += entries[own + touched_entry[j]];
     out[row_of(n_fields, field) * n_open + touched_voxel[k]] += factor * total;
 }
-
-// out_i += sum_j g_ij present_i present_j (other v_j - own v_i) over the cells j that touch cell i
-//
-// Exchange between touching cells, each pair with the same strength both ways, in a fixed order.
-// over: n_cell by n_designs
-// twin: ReferenceBackend.exchange
-//   n_cell     scalar               [1]
-//   row_start  (n_cell+1)           [1] first of the cells that touch each
-//   touching   (n_link)             [1] the other cell
-//   strength   (n_link)             [of the mechanism file]
-//   values     (n_designs, n_cell)  [any]
-//   present    (n_designs, n_cell)  [1] share of each that is alive
-//   other      scalar               [1]
-//   own        scalar               [1]
-//   out        (n_designs, n_cell)  [strength times values] in place
-extern "C" __global__ void __launch_bounds__(BLOCK) exchange(
-    const long long n_cell, const long long* __restrict__ row_start, const long long* __restrict__ touching,
-    const real* __restrict__ strength, const real* __restrict__ values, const real* __restrict__ present,
-    const real other, const real own, real* __restrict__ out
-) {
-    const long long i = item();
-    if (i >= n_cell) return;
-    const real* of_design = values + row_of(n_cell, 0);
-    const real* alive = present + row_of(n_cell, 0);
-    real total = real(0);
-    for (long long k = row_start[i]; k < row_start[i + 1]; ++k) {
-        const real pair = strength[k] * (alive[touching[k]] * alive[i]);
-        total += pair * (other * of_design[touching[k]] - own * of_design[i]);
-    }
-    out[row_of(n_cell, i)] += total;
-}

@@ -17,7 +17,8 @@ from payloadfield.mechanism.codegen import cache_directory
 
 WHEELS = ("nvidia-cuda-nvrtc", "nvidia-cuda-nvrtc-cu12")
 FIRST, LAST = 75, 120
-OPTIONS = ("--std=c++17", "-ftz=true", "--ptxas-options=-v")  # -ftz=true: CuPy adds it to every compilation
+OPTIONS = ("-ftz=true", "--ptxas-options=-v")  # -ftz=true: CuPy adds it to every compilation
+STANDARD = ("--std=c++17",)
 _ENTRY = re.compile(r"Compiling entry function '(\w+)' for")
 _STACK = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
 _USED = re.compile(r"Used (\d+) registers")
@@ -77,24 +78,24 @@ def check(code):
         raise RuntimeError(f"NVRTC: {load().nvrtcGetErrorString(code).decode()}")
 
 
-def resources_of(source, name, arch):
+def resources_of(source, name, arch, options=STANDARD):
     """Resources of every kernel of a source, kept under a key of all that decides them."""
-    key = hashlib.sha256(f"{find_library()[1]} {arch} {OPTIONS} {source}".encode()).hexdigest()[:24]
+    key = hashlib.sha256(f"{find_library()[1]} {arch} {(*options, *OPTIONS)} {source}".encode()).hexdigest()[:24]
     path = cache_directory() / "nvrtc" / f"{key}.json"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        found = {kernel: asdict(r) for kernel, r in compile_source(source, name, arch).items()}
+        found = {kernel: asdict(r) for kernel, r in compile_source(source, name, arch, options).items()}
         temporary = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
         temporary.write_text(json.dumps(found))
         os.replace(temporary, path)
     return {kernel: Resources(**r) for kernel, r in json.loads(path.read_text()).items()}
 
 
-def compile_source(source, name, arch):
+def compile_source(source, name, arch, options=STANDARD):
     """Compile for one architecture: resources of every kernel by name."""
     library, program = load(), ctypes.c_void_p()
     check(library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), f"{name}.cu".encode(), 0, None, None))
-    options = [f"--gpu-architecture=sm_{arch}", *OPTIONS]
+    options = [f"--gpu-architecture=sm_{arch}", *options, *OPTIONS]
     passed = (ctypes.c_char_p * len(options))(*(option.encode() for option in options))
     failed = library.nvrtcCompileProgram(program, len(options), passed)
     size = ctypes.c_size_t()

@@ -97,13 +97,24 @@ def run_cells(case):
         launch("cell_absorb", *case.sizes, *given, field, len(given[0]), given[0] / 3, f, -1.0, absorbed)
         module.cell_absorb(*known, increment.astype(float), f, -1.0, absorbed_twin)
         results[f"absorb {f}"] = (absorbed, absorbed_twin)
-    for f, contact in enumerate(case.point.mechanism.contacts):
-        pairs = [case.empty(case.point.n_cell) for _ in range(3)]
-        launch("cell_contacts", *case.sizes, *given, f, *(got for got, _ in pairs))
-        module.cell_contacts(*known, f, *(twin for _, twin in pairs))
-        for word, pair in zip(("flux", "slope", "presence"), pairs, strict=True):
-            results[f"{word} of {contact.name}"] = pair
-    return results
+    return results | run_contacts(case, lu)
+
+
+def run_contacts(case, lu):
+    """What every cell gives by each contact, how that grows in a step, and how much of the cell is there."""
+    n, contacts, results = case.point.n_cell, len(case.point.mechanism.contacts), {}
+    if not contacts:
+        return results
+    (flux, flux_twin), *presences = (case.empty(contacts, n) for _ in range(3))
+    gain, gain_twin = case.empty(contacts, n)
+    case.host.launch("cell_contacts", *case.sizes, *case.cells, flux, presences[0][0])
+    listed = contacts, np.arange(contacts, dtype=np.int32)
+    case.host.launch("cell_contact_gains", *case.sizes, *case.cells, lu, *listed, gain, presences[1][0])
+    for f in range(contacts):
+        case.twin.cell_contacts(*case.rounded(), f, flux_twin[f], presences[0][1][f])
+        case.twin.cell_contact_gains(*case.rounded(), lu.astype(float), f, gain_twin[f], presences[1][1][f])
+    results |= {"flux": (flux, flux_twin), "gain": (gain, gain_twin)}
+    return results | {f"presence {k}": pair for k, pair in enumerate(presences)}
 
 
 def test_cells_are_those_of_the_twin(case):

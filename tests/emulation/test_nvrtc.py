@@ -12,17 +12,19 @@ import pytest
 from tests.emulation import nvrtc
 
 from payloadfield.backends.cuda.declarations import kernel_files, read_kernels
-from payloadfield.backends.cuda.loader import MECHANISM_FILES, make_source
+from payloadfield.backends.cuda.loader import MECHANISM_FILES, compile_options, make_source
 from payloadfield.backends.cuda.signature import Build
 from payloadfield.mechanism import generate, load_mechanism
 
 ROOT = Path(__file__).parents[2]
 RECORD = Path(__file__).with_name("resources.json")
 MECHANISMS = {
-    "adc": "adc",
-    "benchmark": str(ROOT / "benchmarks" / "reference" / "mechanism.toml"),
-    "two_fields": str(ROOT / "examples" / "two_fields" / "mechanism.toml"),
+    "adc": ("adc",),
+    "bridges": ("adc", {"bridges": True, "sources": True}),
+    "benchmark": (str(ROOT / "benchmarks" / "reference" / "mechanism.toml"),),
+    "two_fields": (str(ROOT / "examples" / "two_fields" / "mechanism.toml"),),
 }
+LARGE = "adc", dict.fromkeys(("bridges", "vesicles", "efflux", "fate", "sources"), True)
 BUILDS = {"mixed": Build(), "float64": Build("double", "double"), "float32": Build("float", "float")}
 SHARED_MEMORY = 48 * 1024
 """Bytes of static shared memory that every architecture grants a block."""
@@ -31,7 +33,7 @@ SHARED_MEMORY = 48 * 1024
 def sources(build):
     """(label, file, text) of every source, those around generated functions once for each mechanism."""
     plain = [(file, file, make_source(file, build)) for file in kernel_files() if file not in MECHANISM_FILES]
-    generated = {name: generate(load_mechanism(path), "cuda").source for name, path in MECHANISMS.items()}
+    generated = {name: generate(load_mechanism(*path), "cuda").source for name, path in MECHANISMS.items()}
     return plain + [
         (f"{name}/{file}", file, make_source(file, build, code))
         for name, code in generated.items()
@@ -42,12 +44,13 @@ def sources(build):
 @cache
 def compile_all(build_name, archs):
     """{label/kernel: {arch: Resources}} of all sources; two at a time."""
-    jobs = [(label, text, arch) for arch in archs for label, _, text in sources(BUILDS[build_name])]
+    each = sources(BUILDS[build_name])
+    jobs = [(label, text, arch, compile_options(file)) for arch in archs for label, file, text in each]
     with ThreadPoolExecutor(2) as pool:
-        found = pool.map(lambda job: nvrtc.resources_of(job[1], job[0].replace("/", "_"), job[2]), jobs)
+        found = pool.map(lambda job: nvrtc.resources_of(job[1], job[0].replace("/", "_"), *job[2:]), jobs)
         results = list(found)
     table = {}
-    for (label, _, arch), kernels in zip(jobs, results, strict=True):
+    for (label, _, arch, _), kernels in zip(jobs, results, strict=True):
         for name, resources in kernels.items():
             table.setdefault(f"{label}/{name}", {})[str(arch)] = resources
     return table
@@ -74,6 +77,20 @@ def test_no_kernel_spills_or_has_a_stack(compiled):
 def test_other_precisions_compile_without_spills_too(precision):
     for by_arch in compile_all(precision, (90,)).values():
         assert all(r.spills == 0 and r.stack == 0 for r in by_arch.values())
+
+
+@pytest.mark.validate
+@pytest.mark.parametrize("build", list(BUILDS))
+@pytest.mark.parametrize("arch", [75, 90, 120])
+def test_a_large_mechanism_compiles_without_spills(arch, build):
+    """48 slots a cell: bridges, vesicles, efflux and fates, by source."""
+    code = generate(load_mechanism(*LARGE), "cuda")
+    assert code.module.N_STATES > 40 and code.module.N_CONTACTS > 8
+    for file in MECHANISM_FILES:
+        found = nvrtc.resources_of(
+            make_source(file, BUILDS[build], code.source), f"large_{file}", arch, compile_options(file)
+        )
+        assert found and not any(r.spills or r.stack for r in found.values()), found
 
 
 def test_registers_and_shared_memory_have_not_doubled(compiled):

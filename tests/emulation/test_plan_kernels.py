@@ -12,7 +12,6 @@ from tests import scenarios
 from tests.emulation.host import close
 from tests.emulation.machine import HostMachine
 
-from payloadfield.backends.plan import ContactTable
 from payloadfield.backends.reference import ReferenceBackend
 from payloadfield.mechanism import generate
 from payloadfield.solver.device import arrays as device_arrays
@@ -193,22 +192,6 @@ def test_gather(case):
     for d, twin in enumerate(case.twins):
         twin.gather(as_double(entries[d, 1]), 1.5, expected[d, 2])
     case.close(out, expected)
-
-
-def test_exchange_between_touching_cells(case):
-    n = case.plan.cells.n_cells
-    pairs = case.random.uniform(size=(n, n)) < 0.6
-    row, touching = (np.ascontiguousarray(k) for k in np.nonzero(pairs | pairs.T))
-    strength = (1.0 + row + touching).astype(case.a.real)
-    table = ContactTable(np.searchsorted(row, np.arange(n + 1)), touching, as_double(strength))
-    twin = ReferenceBackend(replace(case.plan, contacts=(table,)), "float64", case.twins[0].code)
-    for other, own in ((1.0, 1.0), (1.0, 0.0), (0.0, -2.0)):
-        values, present, out = (case.vector(DESIGNS, n) for _ in range(3))
-        expected = as_double(out)
-        case.launch("exchange", n, table.row_start, table.touching, strength, values, present, other, own, out)
-        for d in range(DESIGNS):
-            twin.exchange(0, as_double(values[d]), as_double(present[d]), other, own, expected[d])
-        case.close(out, expected)
 
 
 # --- transport -------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from payloadfield.mechanism.assignments import ENTRY, ITEM, STUDY, Access, Function, Kernel, Sheet
-from payloadfield.mechanism.calculus import ZERO, add, derivative, mul, neg, simplify
+from payloadfield.mechanism.calculus import ONE, ZERO, add, derivative, mul, neg, simplify
 from payloadfield.mechanism.dependency import cell_couplings, direct_couplings
 from payloadfield.mechanism.elimination import Elimination, eliminate, factor, solve, solve_transposed
 from payloadfield.mechanism.flows import Flow, cell_flows
@@ -42,7 +42,8 @@ class CellKernels:
 
     def functions(self) -> tuple[Function, ...]:
         """All of them, in the order in which a step uses them."""
-        return (self.rates(), self.factor(), self.respond(), self.absorb(), self.solve(), self.contacts())
+        of_contacts = self.contacts(), self.contact_gains()
+        return (self.rates(), self.factor(), self.respond(), self.absorb(), self.solve(), *of_contacts)
 
     def _is_exchanged(self, name: str) -> bool:
         return any(name in flow.changes or name in flow.slopes for flow in self.flows)
@@ -68,7 +69,7 @@ class CellKernels:
         base = "base_" if "base_fields" in arguments else ""
         inputs = self._inputs(f"{base}fields", f"{base}states")
         given = {key: access for key, access in inputs.items() if access.array in arguments or access.array == "weight"}
-        if "lu" in arguments and "rhs" not in arguments and "increment" not in arguments:  # lu is an output
+        if "entry_schur" in arguments:  # lu is an output
             given = {key: access for key, access in given.items() if access.array != "lu"}
         return Kernel(name, doc, arguments, "c", given, [sheet.block for sheet in blocks])
 
@@ -204,18 +205,39 @@ class CellKernels:
         return _single("cell_solve", doc, arguments, self._kernel("cell_solve", doc, arguments, [sheet]))
 
     def contacts(self) -> Function:
-        """What every cell gives to each cell that it touches by one contact, its slope, and the share that is alive."""
-        arguments = ("fields", *_POINT, "f", "flux", "slope", "present")
-        doc = "What every cell gives by contact f to each it touches [molecules/s], its slope [1/s], what of it lives."
-        kernels = tuple(self._contact(contact, arguments) for contact in self.mechanism.contacts)
-        return Function("cell_contacts", doc, arguments, kernels, "f")
+        """What every cell gives to each cell that it touches by one contact, and the share that is alive."""
+        arguments = ("fields", *_POINT, "f", "flux", "present")
+        doc = (
+            "What every cell gives by contact number f to each that it touches [molecules/s], and what of it is alive."
+        )
+        kernels = []
+        for contact in self.mechanism.contacts:
+            rate, note = simplify(contact.rate), f"{contact.gives} to every cell that is touched"
+            kernels.append(self._contact(contact, arguments, rate, Sheet(ITEM), note))
+        return Function("cell_contacts", doc, arguments, tuple(kernels), "f")
 
-    def _contact(self, contact: Contact, arguments: tuple[str, ...]) -> Kernel:
-        sheet, rate = Sheet(ITEM), simplify(contact.rate)
-        sheet.store("flux", -1, rate, f"{contact.gives} to every cell that is touched")
-        sheet.store("slope", -1, derivative(rate, contact.gives))
-        sheet.store("present", -1, contact.present)
-        return self._kernel(f"cell_contacts_{contact.name}", contact.name, arguments, [sheet])
+    def contact_gains(self) -> Function:
+        """M_kk dq_k/ds_k: how what is given of state k by one contact answers to k itself, at the end of a step."""
+        arguments = (*_BASE, "lu", "f", "gain", "present")
+        doc = "How what a cell gives by contact number f grows in a step with the state given [1], and what is alive."
+        lu = {position: Symbol(f"lu.{slot}") for position, slot in self.plan.slots.items()}
+        kernels = []
+        for contact in self.mechanism.contacts:
+            k, sheet = self.states.index(contact.gives), Sheet(ITEM)
+            unit: list[Expr] = [ONE if i == k else ZERO for i in range(len(self.states))]
+            own = solve(self.plan, lu, unit, sheet, lambda i: self.states[i])[k]
+            value = mul(own, derivative(simplify(contact.rate), contact.gives))
+            kernels.append(self._contact(contact, arguments, value, sheet))
+        return Function("cell_contact_gains", doc, arguments, tuple(kernels), "f")
+
+    def _contact(
+        self, contact: Contact, arguments: tuple[str, ...], value: Expr, sheet: Sheet, note: str = ""
+    ) -> Kernel:
+        """A kernel that stores a value, and what is alive, in the last two arguments."""
+        sheet.store(arguments[-2], -1, value, note)
+        sheet.store(arguments[-1], -1, contact.present)
+        function = "cell_contact_gains" if "lu" in arguments else "cell_contacts"
+        return self._kernel(f"{function}_{contact.name}", contact.name, arguments, [sheet])
 
 
 def _single(name: str, doc: str, arguments: tuple[str, ...], kernel: Kernel) -> Function:

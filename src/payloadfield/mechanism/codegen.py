@@ -153,8 +153,10 @@ def _print_cuda(program: Program) -> str:
     print_cuda.print_constants(array_sizes(program), lines)
     own = [*mechanism.field_names, *mechanism.state_names, *(item.name for item in mechanism.parameters)]
     names = Names(own, print_cuda.RESERVED)
+    row = {name: number for number, name in enumerate(mechanism.state_names)}
+    shares = {row[part]: (row[item.state], len(item.parts)) for item in mechanism.followed for part in item.parts}
     for function in program.functions:
-        print_cuda.print_function(function, names, lines)
+        print_cuda.print_function(function, names, lines, shares)
     return lines.text()
 
 

@@ -10,7 +10,7 @@ from payloadfield.mechanism.model import CONSTANTS
 # Arguments, loop variables and modules of the generated functions, and words that the targets keep for themselves.
 _ARGUMENTS = """
 fields states p cp start voxel weight d_states entry_source base_fields base_states sg lu entry_schur rhs f out_entry
-increment sign increments out capacity cap_index jac first last flux slope present
+increment sign increments out capacity cap_index jac first last flux gain present
 """
 _LOCALS = "a c e v w k n n_chunk n_cell cell partial branches np njit prange range min max abs print len"
 _CONSTANTS = "FIELDS STATES EXCHANGED N_LU SCHUR_PAIRS VOXEL_PAIRS BATH_PAIRS CELL_CHUNK VOXEL_CHUNK"

@@ -6,7 +6,8 @@ The kernels around them, with guards, shapes and units, are kernels/cells.cu and
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from payloadfield.mechanism.assignments import (
     ENTRY,
@@ -19,6 +20,7 @@ from payloadfield.mechanism.assignments import (
     Kernel,
     Statement,
     Store,
+    names_read,
 )
 from payloadfield.mechanism.naming import Names
 from payloadfield.mechanism.nodes import Expr, expression_text
@@ -41,6 +43,7 @@ _FORMATS = {
     "if_less": "({0} < {1} ? {2} : {3})",
 }
 _NUMBER = "real({})"
+Shares = Mapping[int, tuple[int, int]]
 _CLAMPED = ("base_fields", "base_states")
 _INTEGERS = ("start", "voxel", "cap_index")
 _SCALARS = {"sg": "const real sg", "sign": "const real sign", "f": "const int f"}
@@ -72,13 +75,16 @@ def print_constants(constants: Mapping[str, int], lines: Lines) -> None:
         lines.put(f"#define {name} {value}")
 
 
-def print_function(function: Function, names: Names, lines: Lines) -> None:
-    """One generated function; its branches, if there are any, as functions of their own."""
+def print_function(function: Function, names: Names, lines: Lines, shares: Shares | None = None) -> None:
+    """One generated function; its branches, if there are any, as functions of their own.
+
+    shares: row of the followed state, and how many shares it has, by row of each share.
+    """
     if function.selector is None:
-        _Body(function.kernels[0], names, lines).print(function.name, function.doc)
+        _Body(function.kernels[0], names, lines, shares or {}).print(function.name, function.doc)
         return
     for kernel in function.kernels:
-        _Body(kernel, names, lines).print(kernel.name, f"{function.name} for {kernel.doc}.")
+        _Body(kernel, names, lines, shares or {}).print(kernel.name, f"{function.name} for {kernel.doc}.")
     lines.put()
     lines.comment(function.doc)
     outputs = {name for kernel in function.kernels for name in _written(kernel)}
@@ -123,8 +129,9 @@ def _written(kernel: Kernel) -> set[str]:
 class _Body:
     """Prints one kernel as what a thread does for item c or v."""
 
-    def __init__(self, kernel: Kernel, names: Names, lines: Lines) -> None:
-        self.kernel, self.names, self.lines = kernel, names, lines
+    def __init__(self, kernel: Kernel, names: Names, lines: Lines, shares: Shares) -> None:
+        self.kernel, self.names, self.lines, self.shares = kernel, names, lines, shares
+        self.waiting: dict[str, Access] = {}
 
     def print(self, name: str, doc: str) -> None:
         kernel, lines = self.kernel, self.lines
@@ -134,7 +141,7 @@ class _Body:
         self._loads(STUDY, kernel.blocks, 1)
         for statement in kernel.prelude:
             self._statement(statement, 1)
-        self._loads(ITEM, kernel.blocks, 1)
+        self.waiting = dict(inputs_at(kernel, ITEM, kernel.blocks))
         for block in kernel.blocks:
             self._block(block)
         lines.put("}")
@@ -142,6 +149,7 @@ class _Body:
     def _block(self, block: Block) -> None:
         if block.level == ITEM:
             for statement in block.statements:
+                self._load_for([statement])
                 self._statement(statement, 1)
         elif block.statements:
             self._entries(block)
@@ -149,6 +157,7 @@ class _Body:
     def _entries(self, block: Block) -> None:
         """The loop over the entries of a cell's footprint."""
         put = self.lines.put
+        self._load_for(block.statements)
         for statement in block.statements:
             if isinstance(statement, Add):
                 put(f"real {self.names.of(statement.name)} = real(0);", 1)
@@ -160,13 +169,28 @@ class _Body:
             self._statement(statement, 2)
         put("}", 1)
 
+    def _load_for(self, statements: list[Statement]) -> None:
+        """Load what is read here for the first time: what were loaded all at once would need more registers."""
+        read = names_read(statements)
+        self._load([(name, self.waiting.pop(name)) for name in list(self.waiting) if name in read], 1)
+
     def _loads(self, level: int, blocks: list[Block], indent: int) -> None:
-        for name, access in inputs_at(self.kernel, level, blocks):
-            text = self._element(access)
-            if access.array in _CLAMPED:  # where Jacobians are taken; not stored on a GPU
-                text = f"larger({text}, real(0))"
+        self._load(inputs_at(self.kernel, level, blocks), indent)
+
+    def _load(self, inputs: Iterable[tuple[str, Access]], indent: int) -> None:
+        for name, access in inputs:
+            text = self._base(access) if access.array in _CLAMPED else self._element(access)
             if text != self.names.of(name):
                 self.lines.put(f"const real {self.names.of(name)} = {text};", indent)
+
+    def _base(self, access: Access) -> str:
+        """Where Jacobians are taken, which is not stored on a GPU: not below zero; shares so that they add up to it."""
+        text = self._element(access)
+        if access.array != "base_states" or access.row is None or int(access.row) not in self.shares:
+            return f"larger({text}, real(0))"
+        row, count = self.shares[int(access.row)]
+        total = self._element(replace(access, row=str(row)))
+        return f"{text} + (larger({total}, real(0)) - {total}) / real({count})"
 
     def _element(self, access: Access) -> str:
         index, stride = {

@@ -29,6 +29,9 @@ from payloadfield.units import AVOGADRO_NM_UM3
 STABLE_SHARE = 0.63
 """Largest e / (sg + a) at which a decay at rate e outside of the Jacobian, beside a inside of it, is stable."""
 
+OF_CONTACTS = "the exchange between touching cells"
+"""What limits a step that is too long for the contacts."""
+
 _Floats = NDArray[np.float64]
 
 
@@ -56,7 +59,7 @@ def make_contact_table(cells: Cells, reach: float, strength: _Floats | float) ->
     return ContactTable(start, np.ascontiguousarray(touching, np.int64), of_cell[row] * of_cell[touching])
 
 
-def _measured(mechanism: Mechanism) -> list[int]:
+def measured_contacts(mechanism: Mechanism) -> list[int]:
     """Contacts whose speed is looked at: all but those of shares given as fast as what they are of."""
     kinds = {state.name: state.kind for state in mechanism.states}
     seen: set[Expr] = set()
@@ -76,15 +79,15 @@ class ContactExchange:
         self.plan, self.backend = plan, backend
         rows = {name: row for row, name in enumerate(plan.mechanism.state_names)}
         self._contacts = [(rows[c.gives], [rows[name] for name in c.takes]) for c in plan.mechanism.contacts]
-        self._measured = _measured(plan.mechanism)
-        self._flux, self._slope, self._present = (np.zeros(plan.cells.n_cells) for _ in range(3))
+        self._measured = measured_contacts(plan.mechanism)
+        self._flux, self._gain, self._present, self._share = (np.zeros(plan.cells.n_cells) for _ in range(4))
 
     def add_rates(self, arguments: tuple[Any, ...], d_states: _Floats) -> None:
         """d_states += what every cell gives and takes; arguments: as for the generated functions of the cells."""
         given = self._flux, self._present
         exchange = self.backend.exchange
         for number, (gives, takes) in enumerate(self._contacts):
-            self.backend.code.cell_contacts(*arguments, number, self._flux, self._slope, self._present)
+            self.backend.code.cell_contacts(*arguments, number, self._flux, self._present)
             kept = gives == takes[0]
             exchange(number, *given, 1.0, 1.0 if kept else 0.0, d_states[takes[0]])
             if not kept:
@@ -92,17 +95,15 @@ class ContactExchange:
             for counter in takes[1:]:
                 exchange(number, *given, 1.0, 0.0, d_states[counter])
 
-    def haste(self, arguments: tuple[Any, ...], lu: _Floats, rhs: _Floats, out: _Floats) -> float:
+    def haste(self, arguments: tuple[Any, ...], lu: _Floats) -> float:
         """How far a step is beyond what is stable, as a scaled error: above 1 it has to be rejected.
 
-        lu: factors of the cells at the base of the step; rhs, out: room for a right-hand side and its solution.
+        arguments: as for the generated functions of the cells, and lu their factors, at the base of the step.
         """
         worst = 0.0
         for number in self._measured:
-            gives, _ = self._contacts[number]
-            self.backend.code.cell_contacts(*arguments, number, self._flux, self._slope, self._present)
-            rhs[...] = 0.0
-            self.backend.exchange(number, self._slope, self._present, 0.0, -2.0, rhs[gives])
-            self.backend.code.cell_solve(lu, rhs, out)
-            worst = max(worst, float(abs(out[gives]).max()))
+            self.backend.code.cell_contact_gains(*arguments, lu, number, self._gain, self._present)
+            self._share[...] = 0.0
+            self.backend.exchange(number, self._gain, self._present, 0.0, -2.0, self._share)
+            worst = max(worst, float(abs(self._share).max()))
         return (worst / STABLE_SHARE) ** ERROR_ORDER

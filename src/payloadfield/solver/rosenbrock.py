@@ -209,7 +209,7 @@ class Stepper:
         if self._has_cells:
             arguments = self._cell_arguments(self._base.fields, self._base.states)
             code.cell_factor(*arguments, sg, self._lu, self._entry_schur)
-            self._haste = self._contacts.haste(arguments, self._lu, self._cell_rates, self._cell_rhs)
+            self._haste = self._contacts.haste(arguments, self._lu)
         if self._finite:
             code.bath_jacobian(
                 self._base.bath[:, None], plan.parameters, self._bath_capacity, self._bath_index, self._bath_jacobian

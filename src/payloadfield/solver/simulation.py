@@ -14,6 +14,7 @@ from payloadfield.backends.plan import Plan
 from payloadfield.backends.registry import make_backend
 from payloadfield.errors import SolverError
 from payloadfield.solver.accuracy import ErrorNorm
+from payloadfield.solver.contacts import OF_CONTACTS
 from payloadfield.solver.controller import Controller
 from payloadfield.solver.discretisation import make_plan
 from payloadfield.solver.fates import make_fates
@@ -241,7 +242,7 @@ class Simulation:
         error, worst = self._norm(self.stepper.error, self._state, self._new)
         self.n_iterations += statistics.iterations
         if statistics.haste > error:
-            error, worst = statistics.haste, "the exchange between touching cells"
+            error, worst = statistics.haste, OF_CONTACTS
         return Attempt(dt, error, worst, statistics)
 
     def reject(self, tried: Attempt) -> None:

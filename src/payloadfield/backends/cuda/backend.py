@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from payloadfield.backends.cuda.declarations import kernel_files
-from payloadfield.backends.cuda.loader import MECHANISM_FILES, make_source
+from payloadfield.backends.cuda.loader import MECHANISM_FILES, compile_options, make_source
 from payloadfield.backends.cuda.machine import Machine
 from payloadfield.backends.cuda.precision import make_build
 from payloadfield.backends.cuda.signature import Build, Launch
@@ -29,7 +29,6 @@ DEVICE_VARIABLE = "PAYLOADFIELD_DEVICE"
 GRAPHS_VARIABLE = "PAYLOADFIELD_GRAPHS"
 """0: launch by launch instead of as a graph, for compute-sanitizer and profilers."""
 
-_OPTIONS = ("--std=c++17",)
 _STATIC_LIMIT = 48 * 1024
 """Bytes of shared memory that a block has without asking."""
 
@@ -97,7 +96,7 @@ class CupyMachine(Machine):
         self._functions: dict[str, Any] = {}
         for file in kernel_files():
             source = make_source(file, self.build, generated if file in MECHANISM_FILES else "")
-            compiled = module(code=source, backend="nvrtc", options=_OPTIONS)
+            compiled = module(code=source, backend="nvrtc", options=compile_options(file))
             for kernel in self.kernels.values():
                 if kernel.file != file:
                     continue

@@ -12,6 +12,17 @@ from payloadfield.errors import BackendError
 MECHANISM_FILES = ("cells", "voxels")
 """Sources around generated functions; the others are the same for every mechanism."""
 
+_OPTIONS = ("--std=c++17",)
+
+
+def compile_options(file: str) -> tuple[str, ...]:
+    """Options of the compiler for a source.
+
+    Generated functions are compiled without fused multiply-adds, which a compiler would choose one way or another by
+    what stands around: with sources followed or not, everything else has the same bits.
+    """
+    return (*_OPTIONS, "--fmad=false") if file in MECHANISM_FILES else _OPTIONS
+
 
 def make_preamble(build: Build, generated: str = "") -> str:
     """What stands in front of every source: defines, common.cuh, and the mechanism's generated functions, if any."""

@@ -26,6 +26,7 @@ from payloadfield.backends.cuda.tables import (
 )
 from payloadfield.backends.plan import Plan, TransportGroup
 from payloadfield.errors import BackendError
+from payloadfield.solver.device.contacts import DeviceContacts
 from payloadfield.solver.device.fates import DeviceFates
 from payloadfield.solver.device.followed import Followed
 from payloadfield.solver.device.outbox import Outbox
@@ -116,6 +117,7 @@ class DeviceArrays:
         self.n_states = plan.n_states if self.n_cells else 0
         self.is_finite = plan.bath.is_finite
         self.real, self.small_type = machine.build.dtype("real"), machine.build.dtype("small")
+        self.contacts = DeviceContacts(machine, plans)
         self.weights = [float(self.small_type.type(w)) for w in smoother_weights()]
         self._upload_plan()
         self._allocate_unknowns()
@@ -356,4 +358,4 @@ class DeviceArrays:
         shapes = {"field": (d, f), "state": (d, s)}
         names = ("total", "sum", "floor", "largest", "seen", "typical")
         self.of = {kind: {name: self._doubles("control", *shape) for name in names} for kind, shape in shapes.items()}
-        self.negligible = self._doubles("control", d, f)
+        self.negligible, self.haste = self._doubles("control", d, f), self._doubles("control", d)

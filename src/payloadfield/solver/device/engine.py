@@ -15,7 +15,7 @@ from payloadfield.backends.plan import Plan
 from payloadfield.solver.controller import Controller
 from payloadfield.solver.device.arrays import CLOCK, DESIGN_HEAD, LINE_HEAD, N_LINES, DeviceArrays
 from payloadfield.solver.device.followed import Followed
-from payloadfield.solver.device.program import StepProgram
+from payloadfield.solver.device.program import StepProgram, set_cell_rates
 from payloadfield.solver.rosenbrock import LARGEST_SHARE, NEGLIGIBLE_SHARE, RESIDUAL_SHARE
 from payloadfield.solver.tableau import make_ros34pw2
 
@@ -115,11 +115,10 @@ class DeviceEngine:
         a = self.arrays
         if not a.n_cells:
             return np.zeros((self.plans[0].n_states, 0))
-        sizes = a.n_cells, a.n, a.n_entries
-        cells = a.parameters, a.cell_parameters, a.entry_start, a.entry_voxel, a.entry_weight
-        rates = *sizes, a.fields, a.states, *cells, a.cell_rates, a.entry_source
         if self._rates is None:
-            self._rates = self.machine.record([self.machine.prepare("cell_rates", *rates)])
+            launches: list[Any] = []
+            set_cell_rates(a, lambda *launch: launches.append(self.machine.prepare(*launch)), a.fields, a.states)
+            self._rates = self.machine.record(launches)
         self.machine.run(self._rates)
         return self.read(a.cell_rates[design])
 

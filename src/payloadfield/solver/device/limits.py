@@ -13,13 +13,7 @@ from payloadfield.solver.device.arrays import MOST_FIELDS_IN_A_LOOP
 
 def reason_against(study: Any) -> str | None:
     """What of a study the device program does not do yet; None if it does all of it."""
-    mechanism = study.mechanism
-    found = {
-        "exchange between touching cells": mechanism.contacts,
-        "tagged sources": mechanism.followed,
-        **dict.fromkeys(_uneven_loops(study), True),
-    }
-    wanted = [name for name, value in found.items() if value]
+    wanted = list(_uneven_loops(study))
     return f"the GPU does not yet solve {' or '.join(wanted)}" if wanted else None
 
 

@@ -8,6 +8,7 @@ runs: on a GPU it becomes a graph, and the tests run it on the host's build of t
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from payloadfield.backends.cuda.signature import Build, Launch
@@ -15,6 +16,20 @@ from payloadfield.backends.cuda.traffic import launch_bytes
 from payloadfield.solver.device.arrays import N_LINES, N_STAGES, PEAKS, DeviceArrays
 from payloadfield.solver.device.solve import FieldSolver
 from payloadfield.units import AVOGADRO_NM_UM3
+
+
+def cell_arguments(arrays: DeviceArrays, fields: Any, states: Any) -> tuple[Any, ...]:
+    """What the kernels of the cells begin with: sizes, unknowns, parameters and footprints."""
+    a = arrays
+    given = a.n_cells, a.n, a.n_entries, fields, states, a.parameters, a.cell_parameters
+    return (*given, a.entry_start, a.entry_voxel, a.entry_weight)
+
+
+def set_cell_rates(arrays: DeviceArrays, do: Callable[..., None], fields: Any, states: Any) -> None:
+    """Rates of the states, with what touching cells exchange, and the sources of the fields at every entry."""
+    cells = cell_arguments(arrays, fields, states)
+    do("cell_rates", *cells, arrays.cell_rates, arrays.entry_source)
+    arrays.contacts.add_rates(do, cells, arrays.cell_rates)
 
 
 class StepProgram:
@@ -59,13 +74,8 @@ class StepProgram:
     def _history(self, stage: int) -> Any:
         return self.a.history[N_STAGES * stage : N_STAGES * (stage + 1)]
 
-    def _cells(self, fields: Any, states: Any) -> tuple[Any, ...]:
-        a = self.a
-        sizes = a.n_cells, a.n, a.n_entries
-        return (*sizes, fields, states, a.parameters, a.cell_parameters, a.entry_start, a.entry_voxel, a.entry_weight)
-
     def _base_cells(self) -> tuple[Any, ...]:
-        return self._cells(self.a.fields, self.a.states)
+        return cell_arguments(self.a, self.a.fields, self.a.states)
 
     def _gather(self, entries: Any, row: int, out: Any, field: int) -> None:
         """Add a row of entries to the voxels, in a row of out (D, rows, n)."""
@@ -90,6 +100,8 @@ class StepProgram:
             self.do("voxel_jacobian", a.n, a.fields, a.parameters, a.capacity, a.capacity_index, a.jacobian)
         if a.n_cells:
             self.do("cell_factor", *self._base_cells(), a.sg, a.lu, a.entry_schur)
+            partial = a.partial(a.n_designs, a.blocks(a.n_cells))
+            a.contacts.measure_haste(self.do, self._base_cells(), a.lu, partial, a.haste)
         if a.is_finite and len(a.code.BATH_PAIRS):
             bath = a.small, a.parameters, a.volume, a.no_index, a.bath_jacobian
             self.do("bath_jacobian", 1, a.n_small, *bath)
@@ -157,7 +169,7 @@ class StepProgram:
         a, history = self.a, self._history(stage)
         self.do("voxel_rates", a.n, a.value, a.parameters, a.capacity, a.capacity_index, a.rhs)
         if a.n_cells:
-            self.do("cell_rates", *self._cells(a.value, a.state_value), a.cell_rates, a.entry_source)
+            set_cell_rates(a, self.do, a.value, a.state_value)
             flat = a.state_terms.reshape(N_STAGES, -1)
             rates, rhs = a.cell_rates.reshape(-1), a.cell_rhs.reshape(-1)
             self.do("combine", rates.size, stage, rates, flat, history, rhs)
@@ -316,7 +328,7 @@ class StepProgram:
         )  # fmt: skip
         slots = (a.n_fields, N_STAGES, a.n_designs)
         self.do(
-            "end_step", *sizes, a.field_weight, a.steers, a.negligible, *of["sum"], a.of["field"]["floor"],
+            "end_step", *sizes, a.field_weight, a.steers, a.negligible, a.haste, *of["sum"], a.of["field"]["floor"],
             *of["largest"], *of["total"], a.first.reshape(slots), a.last.reshape(slots), a.sg, a.m, a.error,
             a.small_terms.reshape(N_STAGES, -1), a.small.reshape(-1), *of["seen"], a.clock, a.verdict, a.log,
         )  # fmt: skip
@@ -329,7 +341,7 @@ class StepProgram:
         a = self.a
         if not (a.n_peaks or a.fates.n):
             return
-        self._find_rates()
+        set_cell_rates(a, self.do, a.fields, a.states)
         if a.n_peaks:
             sizes = a.n_cells, a.n_states, a.n_peaks, a.n_thresholds, a.clock.size
             given = a.peak_rows, a.of_threshold, a.threshold, a.verdict, a.clock, a.m, a.state_terms, a.cell_rates
@@ -337,16 +349,11 @@ class StepProgram:
         if a.fates.n:
             a.fates.follow(self.do, a)
         if a.fates.is_drawn:  # cells may have jumped
-            self._find_rates()
+            set_cell_rates(a, self.do, a.fields, a.states)
             a.fates.keep(self.do, a)
             if a.n_peaks:
                 given = a.peak_rows, a.verdict, a.clock, a.cell_rates, *(a.peaks[name] for name in PEAKS[:3])
                 self.do("restart_peaks", a.n_cells, a.n_states, a.n_peaks, a.clock.size, *given)
-
-    def _find_rates(self) -> None:
-        """Rates of every slot of the cells at the state that the design is in."""
-        a = self.a
-        self.do("cell_rates", *self._cells(a.fields, a.states), a.cell_rates, a.entry_source)
 
     def _measure(
         self, kind: str, has_bath: int, n: int, n_kinds: int, weights: Any, weight_of: Any, values: Any, terms: Any

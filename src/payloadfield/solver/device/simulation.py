@@ -14,6 +14,7 @@ from payloadfield.backends.cuda.machine import Machine
 from payloadfield.backends.plan import Plan
 from payloadfield.solver.accuracy import ErrorNorm
 from payloadfield.solver.batch import BatchRecord
+from payloadfield.solver.contacts import OF_CONTACTS
 from payloadfield.solver.controller import Controller
 from payloadfield.solver.device.arrays import N_LINES
 from payloadfield.solver.device.engine import DeviceEngine, Line
@@ -220,7 +221,8 @@ class DeviceSimulation(Simulation):
         labels = list(names)
         if self.plan.bath.is_finite:
             labels += [f"{name} in the bath" for name in names]
-        return (labels + [state.name for state in self.plan.mechanism.states])[quantity]
+        labels += [state.name for state in self.plan.mechanism.states]
+        return [*labels, OF_CONTACTS][quantity]
 
     def steps(self, until: float | None = None) -> Iterator[StepRecord]:
         """Advance to `until` [s] (default: the study's duration), yielding each accepted step.
