@@ -67,7 +67,7 @@ class FakeCupy:
     def __init__(self, make_launcher, *, driver=13000, runtime=13000, count=1, free=10**9, major=9, failures=None):
         self.make_launcher, self.failures = make_launcher, failures or {}
         self.captured, self.in_stream, self.log, self.lock = None, 0, [], Lock()
-        self.free, self.launches, self.locked = free, 0, []
+        self.free, self.launches, self.locked, self.n_bytes = free, 0, [], 0
         Array.fake = lambda array: self
         properties = {"name": b"Fake GPU", "major": major, "minor": 0}
         self.cuda = SimpleNamespace(
@@ -113,7 +113,9 @@ class FakeCupy:
         """As cupy.zeros."""
         self.forbid_in_capture("an allocation")
         self.fail("zeros")
-        return np.zeros(shape, dtype).view(Array)
+        array = np.zeros(shape, dtype).view(Array)
+        self.n_bytes += array.nbytes
+        return array
 
     def empty(self, shape, dtype):
         """As cupy.empty; poisoned."""

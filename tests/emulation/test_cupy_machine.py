@@ -34,7 +34,9 @@ from payloadfield.compare import bench
 from payloadfield.errors import BackendError, ResourceError
 from payloadfield.mechanism import generate, load_mechanism
 from payloadfield.solver import choose_backend, make_batch, make_simulation
+from payloadfield.solver.device.engine import ITERATIONS
 from payloadfield.solver.device.limits import reason_against
+from payloadfield.solver.device.memory import count_device_memory
 from payloadfield.solver.device.simulation import simulate_on_device
 from payloadfield.solver.discretisation import make_plan
 
@@ -279,6 +281,18 @@ def test_too_little_memory_is_told_before_anything_is_allocated(monkeypatch, sma
         pytest.raises(ResourceError, match=r"GB or more are needed \(0\.00 GB are free\)"),
     ):
         make_simulation(make_study(), "cupy")
+
+
+def test_a_run_takes_the_memory_that_was_counted_and_no_more_later(monkeypatch):
+    """Of CuPy: with its outputs, and with the programs of more iterations that it may come to need."""
+    study = payloadfield.load_study(STUDY)
+    with installed(monkeypatch, FakeCupy(no_launcher)) as cupy:
+        sim = make_simulation(study, "cupy")
+        assert cupy.n_bytes == count_device_memory(study)[0] == sum(sim.engine.machine.allocated.values()) > 1e4
+        sim.hold().take()
+        sim.checkpoint()
+        sim.engine.program(2 * ITERATIONS)
+        assert cupy.n_bytes == count_device_memory(study)[0]
 
 
 def test_a_run_whose_device_is_lost_keeps_its_checkpoint_and_goes_on_elsewhere(monkeypatch, small_blocks, tmp_path):
