@@ -39,6 +39,7 @@ from payloadfield.solver.device.limits import reason_against
 from payloadfield.solver.device.memory import count_device_memory
 from payloadfield.solver.device.simulation import simulate_on_device
 from payloadfield.solver.discretisation import make_plan
+from payloadfield.store.runner import execute_batch, start_run
 
 DURATION = 3.0
 STUDY = Path(__file__).parents[1] / "cli" / "small.toml"
@@ -339,3 +340,21 @@ def test_a_run_that_does_not_fit_leaves_no_directory(monkeypatch, small_blocks, 
     ):
         payloadfield.simulate(STUDY, tmp_path / "run", backend="cupy")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_whose_device_is_lost_keeps_the_checkpoint_of_every_design(monkeypatch, small_blocks, tmp_path):
+    study = payloadfield.load_study(STUDY, ["solver.precision=float64", "output.checkpoint_every='1 ms'"])
+    names = [tmp_path / name for name in ("one", "other")]
+    with installed(monkeypatch, FakeCupy(make_launcher_of(study.mechanism))) as cupy:
+        cupy.lose_at = 30
+        batch = make_batch([study, study], "cupy")
+        writers = [start_run(sim, name, backend="cupy") for sim, name in zip(batch.designs, names, strict=True)]
+        with pytest.raises(BackendError, match="stopped answering: cudaErrorLaunchFailure"):
+            execute_batch(batch, writers)
+    for name in names:
+        manifest = payloadfield.open_run(name).manifest
+        assert manifest["state"] == "failed" and "stopped answering" in manifest["reason"]
+        reached = manifest["time_reached_s"]
+        assert reached > 0.0
+        run = payloadfield.resume(name, backend="numpy", until=reached + 300.0)
+        assert run.manifest["time_reached_s"] == reached + 300.0

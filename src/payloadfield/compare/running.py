@@ -105,14 +105,16 @@ def _run_together(
     Nothing is done where they cannot be solved together, and a batch that gets stuck leaves its runs where they stand:
     each then goes on alone, and the one at fault fails with its own reason.
     """
+    half = len(cases) // 2
     try:
         batch = make_batch([case.study for case in cases], backend)
     except StudyError as error:
         _log.info("%d designs are solved one by one: %s", len(cases), error)
         return
     except ResourceError as error:
-        half = len(cases) // 2
         _log.info("%d designs do not fit together (%s): %d at a time", len(cases), error, half)
+        batch = None
+    if batch is None:  # the error is gone here, and with it what it kept of the device's memory
         for part in (cases[:half], cases[half:]):
             if len(part) > 1 and not stop.is_set:
                 _run_together(part, output, backend, stop, observer)

@@ -145,13 +145,13 @@ def execute_batch(
     ]
     try:
         return _go_together(batch, legs, stop or StopRequest())
-    except ResourceError as error:
-        _abandon(legs, "failed", str(error))
-        raise
     except SolverError:
         for leg in legs:
             leg.save_last_good_state()
         _abandon(legs, "interrupted", "a design that was solved together with it got stuck")
+        raise
+    except PayloadfieldError as error:  # of the disk, or of a device that does not answer any more
+        _abandon(legs, "failed", str(error))
         raise
     except BaseException:
         _abandon(legs, "interrupted", "stopped between checkpoints")
