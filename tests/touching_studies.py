@@ -73,8 +73,8 @@ def make_adc(**options):
     )  # fmt: skip
 
 
-def make_everything():
-    """The built-in mechanism with bridges, vesicles, efflux, expected fates and sources, from the library."""
+def make_everything(fate="expected"):
+    """The built-in mechanism with bridges, vesicles, efflux, fates and sources, from the library."""
     study = {
         "duration": "12 h",
         "grid": {"size": ["60 um"] * 3, "voxel": "20 um"},
@@ -82,7 +82,7 @@ def make_everything():
         "cells": [{"type": name, "count": 6, "place": "medium"} for name in ("SK-BR-3", "fibroblast")],
         "cell_types": {"fibroblast": {"receptors": "0 molecules"}},
         "schedule": [{"at": "0 h", "dose": {"T-DXd": "20 nM"}}, {"at": "8 h", "wash": 1.0}],
-        "modules": dict.fromkeys(("bridges", "vesicles", "efflux", "fate", "sources"), True),
+        "modules": dict.fromkeys(("bridges", "vesicles", "efflux", "sources"), True) | {"fate": fate},
         "parameters": {"bridge_reach": "2", "k_bridge": "1e-5 / s"},
         "solver": {"rtol": 3e-2, "precision": "float64"},
     }
