@@ -48,9 +48,9 @@ def solid_volume(shape, n, h=1.0):
 
 
 def assert_second_order(shape, n, exact):
-    """The volume is right, and the error falls as the square of the voxel."""
+    """The volume is right, and the error falls as the square of the voxel, or is smaller than that from the start."""
     coarse, fine = (abs(solid_volume(shape, tuple(m * k for k in n), 1 / m) / exact - 1) for m in (1, 2))
-    assert coarse < 0.025 and fine < coarse / 3
+    assert coarse < 0.01 and fine < max(coarse, 0.0025) / 3
 
 
 def capsule(length, width, height):
@@ -179,7 +179,8 @@ def test_many_short_moves_in_line_are_joined_and_bends_are_kept():
 
 def test_periodic_sides_close_on_themselves():
     """Strands drawn beyond periodic sides meet there: no wall between the last voxel and the first."""
-    rows = [(-9, y, 6, 29, y, 6, 6, 6) for y in (-5, 5, 15, 25)] + [(x, -9, 16, x, 29, 16, 6, 6) for x in (-5, 5, 15)]
+    rows = [(-9, y, z, 29, y, z, 6, 6) for y in (-5, 5, 15, 25) for z in (6, 26)]
+    rows += [(x, -9, z, x, 29, z, 6, 6) for x in (-5, 5, 15, 25) for z in (-4, 16)]
     shape = Print("solid", strands(*rows))
     free, periodic = built(shape, 20), built(shape, 20, periodic=(True, True, True))
     np.testing.assert_array_equal(free.open_fraction, periodic.open_fraction)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from payloadfield.geometry import MEDIUM, Box, Cylinder, Material, Sphere, VoxelGrid, make_geometry, wall_vectors
 from payloadfield.geometry.cut import open_area, open_volume, tetrahedron_share, triangle_share
 from payloadfield.geometry.plane import plane_offset, share_beyond
+from payloadfield.geometry.shares import _excess_of_step
 
 SOLID = Material("solid", "impermeable")
 
@@ -131,6 +132,7 @@ def test_slabs_of_one_plane_give_the_same_geometry(monkeypatch):
     grid = VoxelGrid((12, 10, 14), 0.5, (True, False, True))
     whole = make_geometry(grid, [Waves()], [MEDIUM, SOLID])
     monkeypatch.setattr("payloadfield.geometry.grid.SLAB_CORNERS", 1)
+    monkeypatch.setattr("payloadfield.geometry.grid.LEAST_PLANES", 1)
     sliced = make_geometry(grid, [Waves()], [MEDIUM, SOLID])
     for name in ("label", "open_fraction", "aperture_z", "aperture_y", "aperture_x", "wall_area", "surface_distance"):
         np.testing.assert_array_equal(getattr(whole, name), getattr(sliced, name), err_msg=name)
@@ -146,6 +148,42 @@ def test_walls_of_a_closed_body_add_up_to_nothing():
 def test_walls_of_a_periodic_structure_add_up_to_nothing():
     geometry = make_geometry(VoxelGrid((12, 10, 14), 0.5, (True, True, True)), [Waves()], [MEDIUM, SOLID])
     np.testing.assert_allclose(wall_vectors(geometry).sum(axis=(1, 2, 3)), 0, atol=1e-12)
+
+
+def row_of(function, at=0.0):
+    """Values of a function at six places around the step from 0 to 1, shifted."""
+    return function(np.arange(-2, 4) + at)[:, None]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_linear_pieces_lie_too_high_is_exact_for_parabolas_and_for_kinks(sign):
+    parabola = _excess_of_step(row_of(lambda x: sign * (0.1 * x**2 + 0.7 * x)), 1e3)
+    assert parabola[0] == pytest.approx(sign * 0.2 / 12, rel=1e-12)
+    for share in (0.1, 0.5, 0.8):  # where in the step the slope jumps from 0.4 to 1.1
+        kink = _excess_of_step(row_of(lambda x: sign * np.where(x < 0, 0.4, 1.1) * x, -share), 1e3)
+        assert kink[0] == pytest.approx(sign * 0.7 * share * (1 - share) / 2, rel=1e-12)
+    assert _excess_of_step(row_of(lambda x: 0.6 * x), 1e3)[0] == pytest.approx(0, abs=1e-15)
+    beside = _excess_of_step(row_of(lambda x: sign * np.abs(x), 1.3), 1e3)  # the kink is in another step
+    assert beside[0] == 0
+
+
+def test_distances_that_are_not_known_bend_nothing():
+    far = np.array([500.0, 500.0, 0.3, -0.7, -1.7, -500.0])[:, None]
+    assert _excess_of_step(far, 100.0)[0] == 0
+    assert _excess_of_step(np.array([np.inf, np.inf, 0.3, -0.7, -1.7, -2.7])[:, None], 100.0)[0] == 0
+
+
+@pytest.mark.parametrize(
+    "shape", [Sphere("solid", (13.1, 12.9, 13.2), 10.0), Cylinder("solid", "x", (13.1, 12.9, 0), 10.0)]
+)
+def test_a_ball_and_a_rod_of_twenty_voxels_have_their_volume_to_a_thousandth(shape, monkeypatch):
+    grid = VoxelGrid((26, 26, 26), 1.0)
+    exact = 4 / 3 * np.pi * 1000 if isinstance(shape, Sphere) else np.pi * 100 * 26
+    solid = grid.n_voxels - make_geometry(grid, [shape], [MEDIUM, SOLID]).open_volume
+    assert solid == pytest.approx(exact, rel=1e-3)
+    monkeypatch.setattr("payloadfield.geometry.shares._excess_of_step", lambda row, far: np.zeros(row.shape[1]))
+    linear = grid.n_voxels - make_geometry(grid, [shape], [MEDIUM, SOLID]).open_volume
+    assert linear < 0.999 * exact  # what linear pieces alone leave
 
 
 def measured(shape, n):

@@ -47,8 +47,10 @@ class Box:
             return self
         near = ON_SIDE * grid.spacing
         sides = list(zip(self.low, self.high, grid.size, grid.periodic, strict=True))
-        low = [-size if a <= near and not around else a for a, _, size, around in sides]
-        high = [2 * size if b >= size - near and not around else b for _, b, size, around in sides]
+        # Voxels are cut by what is at their corners and one voxel further.
+        well = 4 * grid.spacing
+        low = [-size - well if a <= near and not around else a for a, _, size, around in sides]
+        high = [2 * size + well if b >= size - near and not around else b for _, b, size, around in sides]
         return replace(self, low=(low[0], low[1], low[2]), high=(high[0], high[1], high[2]))
 
     def signed_distance(self, points: Points, period: Triple = NOT_PERIODIC) -> FloatArray:

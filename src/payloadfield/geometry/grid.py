@@ -20,8 +20,9 @@ SIDES = ("z_low", "z_high", "y_low", "y_high", "x_low", "x_high")
 SIZE_TOLERANCE = 1e-9
 # Flat voxel indices and array offsets stay far below 2^63, and a typing error of a unit is found early.
 MAX_VOXELS = 2**33
-# Corners per slab: bounds the temporary arrays to about 100 MB.
-SLAB_CORNERS = 2**20
+# Corners per slab, and least planes of voxels: bounds the temporary arrays to some 100 MB, and what slabs do twice
+# where they meet to a part.
+SLAB_CORNERS, LEAST_PLANES = 2**20, 4
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class VoxelGrid:
 def slabs(grid: VoxelGrid) -> Iterator[tuple[int, int]]:
     """Ranges of z that together cover the grid, each with a bounded number of corners."""
     nz, ny, nx = grid.shape
-    step = max(1, SLAB_CORNERS // ((ny + 1) * (nx + 1)))
+    step = max(LEAST_PLANES, SLAB_CORNERS // ((ny + 1) * (nx + 1)))
     for z0 in range(0, nz, step):
         yield z0, min(nz, z0 + step)
 

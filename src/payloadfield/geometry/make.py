@@ -17,7 +17,7 @@ from payloadfield.geometry.material import Material
 from payloadfield.geometry.profile import check_profile
 from payloadfield.geometry.scene import BY_DISTANCE, FORCED_CLOSED, FORCED_OPEN, Scene, Slab, make_scene
 from payloadfield.geometry.shape import Shape
-from payloadfield.geometry.shares import ACROSS_X, ACROSS_Y, ACROSS_Z, VOXELS, around
+from payloadfield.geometry.shares import ACROSS_X, ACROSS_Y, ACROSS_Z, VOXELS
 from payloadfield.geometry.wall import divide_walls
 
 # A wall within a voxel that is at least this share of it counts as lost; fewer voxels than a share of those cut are not
@@ -117,15 +117,7 @@ def _fill(draft: Draft, slab: Slab) -> None:
     draft.aperture[1][planes] = slab.open_share(ACROSS_Y)
     draft.aperture[2][planes] = slab.open_share(ACROSS_X)
     if draft.bath_share is not None and slab.bath is not None:
-        draft.bath_share[planes] = _bath_share(slab.solid, slab.bath)
-
-
-def _bath_share(solid: FloatArray, bath: FloatArray) -> npt.NDArray[np.float32]:
-    """Share of the closed corners of each voxel that lie in a bath rather than in a solid."""
-    closed = (solid <= 0).astype(np.float32)
-    n_closed = np.sum(around(closed, VOXELS), axis=0)
-    n_bath = np.sum(around(closed * (bath <= solid), VOXELS), axis=0)
-    return np.asarray(n_bath / np.maximum(n_closed, 1), np.float32)
+        draft.bath_share[planes] = slab.bath_share()
 
 
 def _force_labelled_voxels(draft: Draft, grid: VoxelGrid) -> None:

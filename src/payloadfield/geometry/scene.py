@@ -17,7 +17,7 @@ from payloadfield.geometry.image.voxels import ImageOnGrid, ImageShares, VoxelIm
 from payloadfield.geometry.label_array import UNTOUCHED, LabelArray
 from payloadfield.geometry.material import CLOSED_KINDS, OPEN_KINDS, Material, check_materials
 from payloadfield.geometry.shape import Shape, fitted
-from payloadfield.geometry.shares import VOXELS, Index, open_share
+from payloadfield.geometry.shares import MARGIN, VOXELS, Index, around, open_share
 
 Axes = tuple[int, ...]
 
@@ -127,7 +127,11 @@ class Slab:
     def __init__(self, scene: Scene, z0: int, z1: int) -> None:
         _, ny, nx = scene.grid.shape
         self.scene, self.z0, self.z1 = scene, z0, z1
-        voxels, corners = (z1 - z0, ny, nx), (z1 - z0 + 1, ny + 1, nx + 1)
+        voxels = (z1 - z0, ny, nx)
+        # Corners are those of the voxels and MARGIN more, which on periodic axes y and x are filled in when needed.
+        own = slice(MARGIN, -MARGIN)
+        self.own = (own, *(slice(None) if p else own for p in scene.grid.periodic[1:]))
+        corners = np.broadcast_shapes(*(p.shape for p in self._corners()))
         self.label = np.zeros(voxels, np.uint8)
         self.open_label = np.zeros(voxels, np.uint8)
         self.forced = np.full(voxels, BY_DISTANCE, np.uint8)
@@ -153,7 +157,7 @@ class Slab:
         at_centre = layer.shape.signed_distance(self._centres(), period)
         self._unite(layer, at_corner)
         self._mark(layer, at_centre)
-        return bool(at_corner.min() < 0 or at_centre.min() < 0)
+        return bool(np.broadcast_to(at_corner, self.solid.shape)[self.own].min() < 0 or at_centre.min() < 0)
 
     def _unite(self, layer: Layer, distance: FloatArray) -> None:
         _combine(self.solid, distance, joins=layer.kind in CLOSED_KINDS)
@@ -178,7 +182,7 @@ class Slab:
         self.label[given] = voxels[given]
         self.open_label[opens] = voxels[opens]
         self.forced[given & ~opens] = FORCED_CLOSED
-        is_cut = _voxel_minimum(self.solid) <= 0
+        is_cut = _voxel_minimum(self.solid[self.own]) <= 0
         if self.under is not None:
             is_cut |= self.under[VOXELS] < 1
         decided = opens & ((self.forced != BY_DISTANCE) | is_cut)
@@ -214,13 +218,29 @@ class Slab:
 
     def open_share(self, axes: Axes) -> FloatArray:
         """Open share of the voxels, or of the faces that lie along two axes."""
-        share = open_share(self.solid, axes, lambda index: self._is_open_at(index, axes, np.inf))
+        share = self._share(self.solid, axes, np.inf)
         if self.under is None or self.opened is None:
             return share
         if self.first == len(self.scene.layers):
             return self.under[axes]
-        opened = open_share(self.opened, axes, lambda index: self._is_open_at(index, axes, -np.inf))
+        opened = self._share(self.opened, axes, -np.inf)
         return opened + self.under[axes] * (share - opened)
+
+    def _share(self, distance: FloatArray, axes: Axes, start: float) -> FloatArray:
+        far = float(np.linalg.norm(self.scene.grid.size))
+        for axis in (1, 2):
+            if self.scene.grid.periodic[axis]:
+                distance = _with_next_ones(distance, axis)
+        return open_share(distance, axes, lambda index: self._is_open_at(index, axes, start), far)
+
+    def bath_share(self) -> npt.NDArray[np.float32]:
+        """Share of the closed corners of each voxel that lie in a bath rather than in a solid."""
+        assert self.bath is not None
+        solid, bath = self.solid[self.own], self.bath[self.own]
+        closed = (solid <= 0).astype(np.float32)
+        n_closed = np.sum(around(closed, VOXELS), axis=0)
+        n_bath = np.sum(around(closed * (bath <= solid), VOXELS), axis=0)
+        return np.asarray(n_bath / np.maximum(n_closed, 1), np.float32)
 
     def _is_open_at(self, index: Index, axes: Axes, start: float) -> npt.NDArray[np.bool_]:
         """Whether the middles of voxels (axes z, y, x), or of faces along two axes, lie outside all solids."""
@@ -230,13 +250,16 @@ class Slab:
         return self.scene.distance((z, y, x), CLOSED_KINDS, self.first, start) > ON_SURFACE * h
 
     def _corners(self) -> Points:
-        # The last corner of a periodic axis is the first one, to the last bit.
         grid = self.scene.grid
-        z, y, x = (
-            np.where(c < length, c, 0.0) if p else c
-            for c, length, p in zip((grid.corners(a) for a in range(3)), grid.size, grid.periodic, strict=True)
-        )
-        return z[self.z0 : self.z1 + 1, None, None], y[None, :, None], x[None, None, :]
+        ends = [(self.z0, self.z1), (0, grid.shape[1]), (0, grid.shape[2])]
+        axes = []
+        for axis, ((first, last), n, wraps) in enumerate(zip(ends, grid.shape, grid.periodic, strict=True)):
+            more = MARGIN if axis == 0 or not wraps else 0
+            i = np.arange(first - more, last + 1 + more)
+            # The last corner of a periodic axis is the first one, to the last bit.
+            axes.append((i % n if wraps else i) * grid.spacing)
+        z, y, x = axes
+        return z[:, None, None], y[None, :, None], x[None, None, :]
 
     def _centres(self) -> Points:
         z, y, x = (self.scene.grid.centres(a) for a in range(3))
@@ -248,6 +271,12 @@ def _combine(total: FloatArray, distance: FloatArray, *, joins: bool) -> None:
         np.minimum(total, distance, out=total)
     else:
         np.maximum(total, -distance, out=total)
+
+
+def _with_next_ones(corners: FloatArray, axis: int) -> FloatArray:
+    """Corners of a periodic axis, whose last one is its first one, with MARGIN more at either end."""
+    n = corners.shape[axis] - 1
+    return np.take(corners, np.arange(-MARGIN, n + 1 + MARGIN) % n, axis)
 
 
 def _voxel_minimum(corners: FloatArray) -> FloatArray:

@@ -73,7 +73,7 @@ class Strands:
 def _ellipse(u: FloatArray, v: FloatArray, a: float, b: float) -> FloatArray:
     """Distance to an ellipse with half axes a, b: k (k - 1) / |grad k^2 / 2|, k^2 = (u/a)^2 + (v/b)^2; exact for a = b.
 
-    Right to first order at the surface, of the right sign everywhere.
+    Right to first order at the surface, of the right sign everywhere; inside, no deeper than the smaller half axis.
     """
     if a == b:
         return np.hypot(u, v) - a
@@ -81,7 +81,7 @@ def _ellipse(u: FloatArray, v: FloatArray, a: float, b: float) -> FloatArray:
     slope = np.hypot(u / (a * a), v / (b * b))
     inside = -min(a, b)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(slope > 0, k * (k - 1) / slope, inside)
+        return np.where(slope > 0, np.maximum(k * (k - 1) / slope, inside), inside)
 
 
 def _sine_and_cosine(degrees: float) -> tuple[float, float]:

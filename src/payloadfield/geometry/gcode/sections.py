@@ -91,12 +91,12 @@ class Pieces:
 
 
 def first_order(flat: FloatArray, upright: FloatArray, a: FloatArray, b: FloatArray) -> FloatArray:
-    """Distance from the squares of (offset in the plane)/a and of (offset upwards)/b."""
+    """Distance from the squares of (offset in the plane)/a and (offset upwards)/b; inside, min(a, b) deep at most."""
     k = np.sqrt(flat + upright)
     slope = np.sqrt(flat / a**2 + upright / b**2)
     inside = -np.minimum(a, b)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(slope > 0, k * (k - 1) / slope, inside)
+        return np.where(slope > 0, np.maximum(k * (k - 1) / slope, inside), inside)
 
 
 def on_grid(strands: PrintedStrands, matrix: FloatArray, shift: FloatArray, spacing: float) -> Pieces:

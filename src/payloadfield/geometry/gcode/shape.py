@@ -12,9 +12,10 @@ from payloadfield.geometry.gcode.toolpath import BoolArray, IntArray
 from payloadfield.geometry.grid import AXES, FloatArray, Points, Triple, VoxelGrid
 from payloadfield.geometry.mesh.checking import describe_place
 from payloadfield.geometry.shape import NOT_PERIODIC, Placing, affine, unmoved
+from payloadfield.geometry.shares import MARGIN
 
-# Distances are known up to KNOWN voxels from a surface; strands look a little further.
-KNOWN, REACH = 1.5, 2.0
+# Distances are known up to KNOWN voxels from a surface; strands look as far as what the cut of a voxel looks at.
+KNOWN, REACH = 1.5, 3.75
 # Longest piece of a strand, over how far around it points are looked at.
 PIECE = 4.0
 # Moves this near to being one are joined [voxels].
@@ -205,8 +206,8 @@ def _lattice(place: list[FloatArray]) -> list[FloatArray] | None:
 
 
 def _near(pieces: Pieces, grid: VoxelGrid) -> BoolArray:
-    """Whether strands come near the grid."""
-    around = (np.maximum(pieces.half_width, pieces.half_height) + REACH)[:, None]
+    """Whether strands come near the grid, or the corners around it that the cut looks at."""
+    around = (np.maximum(pieces.half_width, pieces.half_height) + REACH + MARGIN)[:, None]
     low, high = np.minimum(pieces.start, pieces.end) - around, np.maximum(pieces.start, pieces.end) + around
     return np.asarray(((high >= 0) & (low <= np.array(grid.shape))).all(axis=1))
 

@@ -17,8 +17,8 @@ from payloadfield.geometry.image.resample import point_weights
 from payloadfield.geometry.image.threshold import otsu
 from payloadfield.geometry.shape import NOT_PERIODIC, Placing, affine, unmoved
 
-# Distances are cut at so many voxels: further off, levels say on which side a place lies, but not how far.
-KNOWN = 2.0
+# Distances are known up to KNOWN voxels; further off than CUT, levels say on which side a place lies, but not how far.
+KNOWN, CUT = 1.5, 4.0
 # Coarser than this many voxels of the image, a grid loses walls that the threshold would keep.
 COARSE = 2.0
 # Nodes of a lattice that are worked on at once, and bytes that each takes.
@@ -99,7 +99,7 @@ class ImageLevel:
             above = (values[1:-1] - level) * (1 if self.invert else -1)
             with np.errstate(divide="ignore", invalid="ignore"):
                 d = np.where(above == 0, 0.0, above / slope)
-            distance[z0 : z0 + len(d)] = np.clip(d, -KNOWN * h, KNOWN * h)
+            distance[z0 : z0 + len(d)] = np.clip(d, -CUT * h, CUT * h)
         return distance
 
     def _levels(self, grid: VoxelGrid, first: FloatArray, shape: tuple[int, ...]) -> Iterator[tuple[int, FloatArray]]:
@@ -139,7 +139,7 @@ class LevelOnLattice:
     """Distances at the nodes of a lattice, trilinear in between, large beyond the end of the image.
 
     material: name of the material; spacing: of the lattice [um]
-    distance: (nz, ny, nx) at the nodes, cut at KNOWN voxels [um]
+    distance: (nz, ny, nx) at the nodes, cut at CUT voxels [um]
     first: the first node, z, y, x, as a point of the image [um]
     box: low and high end of the image, infinite where it covers the grid; None where it covers all of it
     notes: sentences on what is legal but perhaps not meant
@@ -155,7 +155,7 @@ class LevelOnLattice:
     @property
     def known(self) -> float:
         """Distance up to which it is more than a sign [um]."""
-        return (KNOWN - 0.5) * self.spacing
+        return KNOWN * self.spacing
 
     def signed_distance(self, points: Points, period: Triple = NOT_PERIODIC) -> FloatArray:
         """Distance to the surface, negative inside [um]."""

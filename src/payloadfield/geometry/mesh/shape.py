@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from payloadfield.errors import GeometryError
 from payloadfield.geometry.grid import AXES, FloatArray, Points, Triple, VoxelGrid
-from payloadfield.geometry.mesh.band import corners_of_cut_voxels, distances_near
+from payloadfield.geometry.mesh.band import corners_of_cut_voxels, distances_near, looked_at
 from payloadfield.geometry.mesh.checking import describe_place
 from payloadfield.geometry.mesh.rays import Crossings, fill, find_crossings
 from payloadfield.geometry.mesh.triangles import Triangles
@@ -59,7 +59,7 @@ class Mesh:
         notes += _overlaps(lines, h, self.name, ny + 1)
         notes += _lost_walls(corner, triangles.faces, grid, lines, self.name)
         inside = fill(lines, (nz + 1, ny + 1, nx + 1))
-        distance = distances_near(corner[triangles.faces], corners_of_cut_voxels(inside))
+        distance = distances_near(corner[triangles.faces], looked_at(corners_of_cut_voxels(inside)))
         np.multiply(distance, np.float32(h), out=distance)
         np.minimum(distance, np.float32(_far(grid)), out=distance)
         np.negative(distance, out=distance, where=inside)

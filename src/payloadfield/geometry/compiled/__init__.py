@@ -1,0 +1,1 @@
+"""Loops over voxels compiled by Numba, for what array operations are slow at."""
