@@ -81,6 +81,17 @@ def test_every_source_is_where_it_belongs():
     assert relative_error(sum(exposure.values()), sim.cell_state("payload_exposure")) < 1e-12
 
 
+@pytest.mark.parametrize("share", ["0", "0.4"], ids=["enzymes", "acid"])
+def test_what_is_released_in_a_cell_is_from_its_conjugate(share):
+    """However the linker is cut; behind tight membranes nothing is from outside."""
+    cut = (*TIGHT, ("k_cleave", "1e-4 / s"), ("acid_share", share))
+    sim = solve(("acid_release", "released", "sources"), cut)
+    rich = ~is_without_antigen(sim)
+    taken, released = (sim.cell_state(name)[rich] for name in ("taken_up_from_conjugate", "released_inside"))
+    assert taken.min() > 1e3 and relative_error(taken, released) < 1e-9
+    assert "outside" not in sim.study.mechanism.tags or not sim.cell_state("taken_up_from_outside").any()
+
+
 def test_bridges_without_cells_that_touch_change_nothing():
     """A reach of next to nothing: fields and states keep every digit."""
     sim, without = solve(("bridges",), (("bridge_reach", "1e-9"),)), solve()
