@@ -15,6 +15,8 @@ from payloadfield.study import load_study
 N_CELLS = 40
 STRONG = {"k_bridge": 2.0, "k_in": 5.0, "k_on": 2e-6}
 
+DOSED = [(0.0, {"adc": 50.0, "payload": 1.0}, 0.0)]
+
 
 @cache
 def make_mechanism(kind):
@@ -64,7 +66,7 @@ def make_adc(**options):
     cells = handmade.make_cells(draw_footprints(geometry, n_cells, 4), scenarios.SHAPE, scenarios.SPACING)
     standard = {
         "duration": 3600.0, "boundary": {"z_high": "bath"}, "bath_volume": 6e5,
-        "schedule": [(0.0, {"adc": 50.0, "payload": 1.0}, 0.0), (1800.0, {}, 0.9)],
+        "schedule": [*DOSED, (1800.0, {}, 0.9)],
         "solver": handmade.make_solver(precision="float64"),
     }  # fmt: skip
     return handmade.make_study(
@@ -74,16 +76,16 @@ def make_adc(**options):
 
 
 def make_everything(fate="expected"):
-    """The built-in mechanism with bridges, vesicles, efflux, fates and sources, from the library."""
+    """The built-in mechanism with bridges, vesicles, efflux, fates and sources; half of the cells die."""
     study = {
-        "duration": "12 h",
+        "duration": "48 h",
         "grid": {"size": ["60 um"] * 3, "voxel": "20 um"},
         "boundary": {"z_high": "bath"},
         "cells": [{"type": name, "count": 6, "place": "medium"} for name in ("SK-BR-3", "fibroblast")],
         "cell_types": {"fibroblast": {"receptors": "0 molecules"}},
         "schedule": [{"at": "0 h", "dose": {"T-DXd": "20 nM"}}, {"at": "8 h", "wash": 1.0}],
         "modules": dict.fromkeys(("bridges", "vesicles", "efflux", "sources"), True) | {"fate": fate},
-        "parameters": {"bridge_reach": "2", "k_bridge": "1e-5 / s"},
+        "parameters": {"bridge_reach": "2", "k_bridge": "1e-5 / s", "K_death": "1 nM", "k_death": "1e-4 / s"},
         "solver": {"rtol": 3e-2, "precision": "float64"},
     }
     return load_study(study)

@@ -109,6 +109,19 @@ def compile_source(source, name, arch, options=STANDARD):
     return read_log(text)
 
 
+def assembly_of(source, options):
+    """What is made of a source, as PTX."""
+    library, program, size = load(), ctypes.c_void_p(), ctypes.c_size_t()
+    check(library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"part.cu", 0, None, None))
+    passed = (ctypes.c_char_p * len(options))(*(option.encode() for option in options))
+    check(library.nvrtcCompileProgram(program, len(options), passed))
+    check(library.nvrtcGetPTXSize(program, ctypes.byref(size)))
+    text = ctypes.create_string_buffer(size.value)
+    check(library.nvrtcGetPTX(program, text))
+    check(library.nvrtcDestroyProgram(ctypes.byref(program)))
+    return text.value.decode()
+
+
 def read_log(text):
     """Resources by kernel from what ptxas tells."""
     parts = _ENTRY.split(text)[1:]

@@ -23,13 +23,15 @@ from payloadfield.solver import BatchSimulation, Simulation
 from payloadfield.solver.contacts import OF_CONTACTS
 from payloadfield.solver.device import engine
 from payloadfield.solver.device.contacts import DeviceContacts
+from payloadfield.solver.device.limits import reason_against
+from payloadfield.solver.device.memory import count_bytes
 from payloadfield.solver.device.simulation import DeviceBatch, simulate_on_device
 
 CASES = {
     "bridges": lambda: studies.make_study("bridges"),
     "sources": lambda: studies.make_study("sources"),
     "both": lambda: studies.make_study("both", bath_volume=np.inf),
-    "adc": studies.make_adc,
+    "adc": lambda: studies.make_adc(duration=600.0, schedule=studies.DOSED),
     "everything": studies.make_everything,
 }
 LONG = pytest.param("everything", marks=pytest.mark.validate)
@@ -76,7 +78,7 @@ def test_what_one_cell_gives_another_gets():
     parameters = {"k_in": 0.0, "v_pump": 0.0, "k_bridge": 50.0}
     start = {"inside": np.where(np.arange(studies.N_CELLS) % 4 == 0, 1e5, 10.0)}
     nothing = {"making": np.zeros(studies.N_CELLS)}
-    given = {"initial_states": start, "of_cells": nothing, "schedule": (), "duration": 600.0}
+    given = {"initial_states": start, "of_cells": nothing, "schedule": (), "duration": 300.0}
     sim = simulate_on_device(studies.make_study("bridges", parameters=parameters, **given), make_machine)
     for _ in sim.steps():
         inside = sim.cell_state("inside") + sim.cell_state("bound")
@@ -87,7 +89,7 @@ def test_what_one_cell_gives_another_gets():
 def test_a_step_too_long_for_the_exchange_is_rejected(fixed):  # noqa: F811
     """Of several blocks of cells, the one that limits the step is found, and named."""
     solver = handmade.make_solver(1e-2, precision="float64", first_step=20.0)
-    study = studies.make_study("bridges", parameters={"k_bridge": 500.0}, duration=40.0, outputs=(), solver=solver)
+    study = studies.make_study("bridges", parameters={"k_bridge": 500.0}, duration=15.0, outputs=(), solver=solver)
     sim = simulate_on_device(study, make_machine)
     records = sim.run()
     expected, twins = fixed(study)
@@ -135,11 +137,10 @@ def test_clamped_shares_would_not_add_up(monkeypatch):
     assert studies.worst_sum(run_negative_share()) > 1e-8
 
 
-@pytest.mark.parametrize("case", ["both"])
-def test_a_run_continues_to_the_bit(case):
-    study = CASES[case]()
+def test_a_run_continues_to_the_bit():
+    study = studies.make_study("both", duration=200.0, outputs=())
     first, again = (simulate_on_device(study, make_machine) for _ in range(2))
-    first.run(until=900.0)
+    first.run(until=50.0)
     again.restore(first.checkpoint())
     first.run()
     again.run()
@@ -182,3 +183,30 @@ def test_rates_of_the_cells_are_those_of_the_reference():
     assert (np.abs(found - twin) <= 1e-12 * np.abs(twin).max(axis=1, keepdims=True)).all()
     gained = found[list(study.mechanism.state_names).index("taken_up_from_bridges")]
     assert np.count_nonzero(gained) > studies.N_CELLS / 2
+
+
+def test_nothing_of_it_is_refused_any_more():
+    for kind in ("bridges", "sources", "both"):
+        assert reason_against(studies.make_study(kind)) is None
+
+
+def test_launches_and_memory_are_counted():
+    """Two launches a stage for all contacts, three for the length of the step; memory as `check` tells it."""
+    plain, tagged = (simulate_on_device(studies.make_study(kind), make_machine) for kind in ("bridges", "both"))
+    for sim in (plain, tagged):
+        count = sim.engine.program(engine.ITERATIONS)[0].count()
+        assert {name: count[name] for name in ("cell_contacts", "exchange")} == {"cell_contacts": 4, "exchange": 4}
+        assert all(count[name] == 1 for name in ("cell_contact_gains", "contact_shares", "contact_haste"))
+    counted = count_bytes([tagged.plan], "float64")
+    links, n_contacts = len(tagged.plan.contacts[0].touching), 4
+    rows = 2 * n_contacts * studies.N_CELLS * 8
+    assert 0 < counted["contacts"] - rows - links * (4 + 8) - 8 * (studies.N_CELLS + 1) < 1000
+    assert counted["contacts"] == tagged.engine.machine.allocated["contacts"]
+
+
+def test_what_runs_when_nothing_touches_is_the_program_without_contacts():
+    apart = simulate_on_device(studies.make_study("bridges", parameters={"reach": 1e-9}), make_machine)
+    count = apart.engine.program(engine.ITERATIONS)[0].count()
+    assert not count["exchange"] and not count["cell_contacts"] and not count["contact_haste"]
+    apart.run(until=300.0)
+    assert apart.cell_state("inside").max() > 0.0

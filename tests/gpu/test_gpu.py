@@ -7,7 +7,7 @@ import os
 
 import numpy as np
 import pytest
-from tests import tolerances
+from tests import tolerances, touching_studies
 from tests.emulation.test_drawn_fates import make_study as make_drawn
 from tests.emulation.test_drawn_fates import same_fates
 from tests.emulation.test_outbox import STUDY
@@ -97,6 +97,38 @@ def test_fates_drawn_on_the_gpu_are_those_of_the_reference(fixed, monkeypatch): 
     compare(sim, expected, 1e-7)
     same_fates(sim, expected)
     assert largest_defect(records) < tolerances.BALANCE
+
+
+@pytest.mark.parametrize("kind", ["bridges", "sources", "both"])
+def test_cells_that_touch_and_sources_on_the_gpu_are_those_of_the_reference(kind, fixed):  # noqa: F811
+    sim = make_simulation(touching_studies.make_study(kind), "cupy")
+    records = sim.run()
+    expected, twins = fixed(sim.study)
+    assert len(records) == len(twins) > 10
+    compare(sim, expected, TOLERANCE["float64"])
+    assert largest_defect(records) < tolerances.BALANCE
+    assert kind == "bridges" or touching_studies.worst_sum(sim) < 1e-13
+
+
+def test_sources_change_no_bit_of_anything_else_on_the_gpu():
+    """Shares are rows beside the others; generated functions are compiled without fused multiply-adds."""
+    plain, tagged = (make_simulation(touching_studies.make_study(kind), "cupy") for kind in ("bridges", "both"))
+    assert [record.dt for record in tagged.run()] == [record.dt for record in plain.run()]
+    n_core = len(plain.study.mechanism.states)
+    np.testing.assert_array_equal(tagged.state.states[:n_core], plain.state.states)
+    np.testing.assert_array_equal(tagged.state.fields, plain.state.fields)
+
+
+def test_a_batch_whose_designs_touch_differently_on_the_gpu_is_that_of_the_reference(fixed):  # noqa: F811
+    designs = touching_studies.make_designs("both")
+    batch = make_batch(designs, "cupy")
+    batch.run(until=900.0)
+    expected = BatchSimulation(designs, "numpy")
+    for design in expected.designs:
+        design.backend.__class__ = FixedReference
+    expected.run(until=900.0)
+    for design, twin in zip(batch.designs, expected.designs, strict=True):
+        compare(design, twin, TOLERANCE["float64"])
 
 
 def test_outputs_that_travel_while_the_gpu_goes_on_are_those_of_their_time(tmp_path):

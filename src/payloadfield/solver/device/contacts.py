@@ -97,15 +97,21 @@ def _alike(plans: Sequence[Plan]) -> tuple[list[list[ContactTable]], list[int]]:
 
 def _joined(tables: Sequence[ContactTable]) -> tuple[ContactTable, np.ndarray]:
     """The pairs of all designs in one table, and the strength in each, (D, n_link)."""
-    n_cells = len(tables[0].row_start) - 1
+    first, n_cells = tables[0], len(tables[0].row_start) - 1
+    if all(_has_same_pairs(first, table) for table in tables):
+        return first, np.stack([table.strength for table in tables])
     keys = [_row_of(table) * n_cells + table.touching for table in tables]
     every = np.unique(np.concatenate(keys))
     strength = np.zeros((len(tables), len(every)))
     for row, key, table in zip(strength, keys, tables, strict=True):
         row[np.searchsorted(every, key)] = table.strength
-    row_of, touching = np.divmod(every, max(n_cells, 1))
+    row_of, touching = np.divmod(every, n_cells)
     start = np.searchsorted(row_of, np.arange(n_cells + 1))
     return ContactTable(start, touching, strength[0]), strength
+
+
+def _has_same_pairs(a: ContactTable, b: ContactTable) -> bool:
+    return np.array_equal(a.row_start, b.row_start) and np.array_equal(a.touching, b.touching)
 
 
 def _row_of(table: ContactTable) -> np.ndarray:
