@@ -204,6 +204,16 @@ def test_launches_and_memory_are_counted():
     assert counted["contacts"] == tagged.engine.machine.allocated["contacts"]
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # a mean over no cells, of the study made by hand
+def test_without_cells_there_is_nothing_to_exchange():
+    study = handmade.make_study(
+        studies.make_mechanism("both"), handmade.make_box((2, 3, 2), 20.0), duration=60.0, initial={"drug": 5.0}
+    )
+    sim = simulate_on_device(study, make_machine)
+    sim.run()
+    assert sim.state.fields[0] == pytest.approx(5.0, rel=1e-12)
+
+
 def test_what_runs_when_nothing_touches_is_the_program_without_contacts():
     apart = simulate_on_device(studies.make_study("bridges", parameters={"reach": 1e-9}), make_machine)
     count = apart.engine.program(engine.ITERATIONS)[0].count()

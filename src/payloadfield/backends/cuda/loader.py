@@ -12,16 +12,17 @@ from payloadfield.errors import BackendError
 MECHANISM_FILES = ("cells", "voxels")
 """Sources around generated functions; the others are the same for every mechanism."""
 
+UNFUSED = (*MECHANISM_FILES, "contacts")
+"""Sources compiled without fused multiply-adds. In generated functions a compiler would choose them one way or another
+by what stands around: with sources followed or not, everything else has the same bits. What passes between two cells is
+rounded alike on both sides."""
+
 _OPTIONS = ("--std=c++17",)
 
 
 def compile_options(file: str) -> tuple[str, ...]:
-    """Options of the compiler for a source.
-
-    Generated functions are compiled without fused multiply-adds, which a compiler would choose one way or another by
-    what stands around: with sources followed or not, everything else has the same bits.
-    """
-    return (*_OPTIONS, "--fmad=false") if file in MECHANISM_FILES else _OPTIONS
+    """Options of the compiler for a source."""
+    return (*_OPTIONS, "--fmad=false") if file in UNFUSED else _OPTIONS
 
 
 def make_preamble(build: Build, generated: str = "") -> str:
