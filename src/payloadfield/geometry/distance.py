@@ -6,37 +6,39 @@ import numpy.typing as npt
 from payloadfield.geometry.grid import FloatArray, VoxelGrid
 
 
-def staircase_distance(grid: VoxelGrid, is_surface: npt.NDArray[np.bool_]) -> FloatArray:
-    """Distance of each voxel centre to the surface of a set of voxels, negative inside it [um].
+def put_staircases(distance: FloatArray, grid: VoxelGrid, is_surface: npt.NDArray[np.bool_], *, beyond: float) -> None:
+    """Put the distance to the surface of a set of voxels where a distance is larger than `beyond`, in place [um].
 
-    The distance between centres, less half a voxel; infinite where there is no surface.
-    is_surface: (nz, ny, nx) whether a voxel belongs to a solid or a gel
+    It is that between the centres of voxels, less half a voxel, negative inside; infinite where there is no surface.
+    distance: (nz, ny, nx) [um]; is_surface: (nz, ny, nx) whether a voxel belongs to a solid or a gel
     """
-    if not is_surface.any() or is_surface.all():
-        return np.full(grid.shape, -np.inf if is_surface.any() else np.inf)
-    distance = distance_to(is_surface, grid) - distance_to(~is_surface, grid)
-    return (distance - 0.5 * np.sign(distance)) * grid.spacing
+    squared = _squared_distances(is_surface, grid)
+    for plane, inside, own in zip(distance, is_surface, squared, strict=True):
+        stairs = (_root(own) - 0.5) * grid.spacing
+        np.negative(stairs, out=stairs, where=inside)
+        np.copyto(plane, stairs, where=np.abs(plane) > beyond)
 
 
 def distance_to(target: npt.NDArray[np.bool_], grid: VoxelGrid) -> FloatArray:
     """Distance in voxels of each voxel to the nearest one of the target, through periodic sides too: (nz, ny, nx)."""
-    distance = _to_nearest(target)
-    margin = _margin(distance, grid)
-    if not any(margin):
-        return distance
-    return _to_nearest(np.pad(target, [(m, m) for m in margin], mode="wrap"))[_inner(margin, grid)]
+    distance = _root(_squared_distances(target, grid))
+    distance[target] = 0
+    return distance
 
 
-def _to_nearest(target: npt.NDArray[np.bool_]) -> FloatArray:
-    """Distance to the target within the array, plane by plane from the nearest voxels: SciPy does all at once."""
-    from scipy.ndimage import distance_transform_edt
+def _squared_distances(kind: npt.NDArray[np.bool_], grid: VoxelGrid) -> npt.NDArray[np.int32]:
+    """Squared distance in voxels of each voxel to the nearest one of the other kind."""
+    from payloadfield.geometry.compiled.transform import squared_distances
 
-    nearest = distance_transform_edt(~target, return_distances=False, return_indices=True)
-    distance = np.empty(target.shape)
-    y, x = np.ogrid[: target.shape[1], : target.shape[2]]
-    for z, plane in enumerate(distance):
-        away = nearest[:, z].astype(np.float64)
-        np.sqrt((away[0] - z) ** 2 + (away[1] - y) ** 2 + (away[2] - x) ** 2, out=plane)
+    squared = np.empty(kind.shape, np.int32)
+    squared_distances(np.ascontiguousarray(kind).view(np.uint8), np.array(grid.periodic), squared)
+    return squared
+
+
+def _root(squared: npt.NDArray[np.int32]) -> FloatArray:
+    """Distance; infinite where nothing of the other kind was found."""
+    distance = np.sqrt(squared, dtype=np.float64)
+    distance[squared == np.iinfo(np.int32).max] = np.inf
     return distance
 
 

@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from payloadfield.errors import GeometryError
 from payloadfield.geometry.bath import place_bath_walls
-from payloadfield.geometry.distance import staircase_distance
+from payloadfield.geometry.distance import put_staircases
 from payloadfield.geometry.geometry import Geometry
-from payloadfield.geometry.grid import FloatArray, VoxelGrid, slabs
+from payloadfield.geometry.grid import FloatArray, VoxelGrid, nowhere, slabs
 from payloadfield.geometry.image.voxels import VoxelImage
 from payloadfield.geometry.label_array import LabelArray
 from payloadfield.geometry.material import Material
@@ -18,7 +18,7 @@ from payloadfield.geometry.profile import check_profile
 from payloadfield.geometry.scene import BY_DISTANCE, FORCED_CLOSED, FORCED_OPEN, Scene, Slab, make_scene
 from payloadfield.geometry.shape import Shape
 from payloadfield.geometry.shares import ACROSS_X, ACROSS_Y, ACROSS_Z, VOXELS
-from payloadfield.geometry.wall import divide_walls
+from payloadfield.geometry.wall import divide_walls, wall_areas
 
 # A wall within a voxel that is at least this share of it counts as lost; fewer voxels than a share of those cut are not
 # told of.
@@ -61,32 +61,39 @@ def make_geometry(
     draft = _draft(scene)
     _force_labelled_voxels(draft, grid)
     _close_faces_of_closed_voxels(draft, grid)
-    _drop_enclosed_voxels(draft)
+    _drop_enclosed_voxels(draft, grid)
     if not draft.open_fraction.any():
         raise GeometryError(
             f"geometry: a grid with no open voxel: every one of its {grid.n_voxels:,} voxels is solid or has no "
             "open face; shrink the shapes or refine grid.voxel"
         )
-    wall_area, bath_area = divide_walls(scene, draft.label, draft.open_fraction, draft.aperture, draft.bath_share)
-    bath_distance = place_bath_walls(scene, draft.open_fraction, draft.aperture, bath_area)
-    if scene.has_labels or scene.known < np.inf:
-        stairs = staircase_distance(grid, _is_surface_material(scene)[draft.label])
-        is_known = np.abs(draft.surface_distance) <= scene.known
-        draft.surface_distance = stairs if scene.has_labels else np.where(is_known, draft.surface_distance, stairs)
+    warnings, beyond = tuple(_warnings(scene, draft)), -1.0 if scene.has_labels else scene.known
+    is_surface = _is_surface_material(scene)
+    walls = _bath_walls(scene, draft) if "bath" in scene.kinds else None
+    # Without a bath nobody asks for distances any more, which take as much memory as an aperture.
+    del scene
+    if beyond < np.inf:
+        put_staircases(draft.surface_distance, grid, is_surface[draft.label], beyond=beyond)
+    if walls is None:
+        walls = wall_areas(grid, draft.open_fraction, draft.aperture), nowhere(grid), nowhere(grid)
     return Geometry(
         grid,
-        scene.materials,
+        tuple(materials),
         draft.label,
         draft.open_label,
         draft.open_fraction,
         *draft.aperture,
-        wall_area,
-        bath_area,
-        bath_distance,
+        *walls,
         draft.surface_distance,
         profile,
-        tuple(_warnings(scene, draft)),
+        warnings,
     )
+
+
+def _bath_walls(scene: Scene, draft: Draft) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Areas of wall towards solid and towards bath, and the distance of the bath; corrects apertures in place."""
+    areas = divide_walls(scene, draft.label, draft.open_fraction, draft.aperture, draft.bath_share)
+    return *areas, place_bath_walls(scene, draft.open_fraction, draft.aperture, areas[1])
 
 
 def _draft(scene: Scene) -> Draft:
@@ -135,8 +142,12 @@ def _force_labelled_voxels(draft: Draft, grid: VoxelGrid) -> None:
 def _close_faces_of_closed_voxels(draft: Draft, grid: VoxelGrid) -> None:
     closed = draft.open_fraction == 0
     for axis, aperture in enumerate(draft.aperture):
-        low, high = sides_of_faces(closed, axis, periodic=grid.periodic[axis])
-        aperture[low | high] = 0
+        faces, voxels = np.moveaxis(aperture, axis, 0), np.moveaxis(closed, axis, 0)
+        for sides in (faces[1:], faces[:-1]):
+            np.copyto(sides, 0, where=voxels)
+        if grid.periodic[axis]:
+            outer = voxels[0] | voxels[-1]
+            faces[0][outer] = faces[-1][outer] = 0
 
 
 def sides_of_faces(values: np.ndarray, axis: int, *, periodic: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -146,25 +157,30 @@ def sides_of_faces(values: np.ndarray, axis: int, *, periodic: bool) -> tuple[np
     return np.concatenate([before, values], axis), np.concatenate([values, after], axis)
 
 
-def _drop_enclosed_voxels(draft: Draft) -> None:
+def _drop_enclosed_voxels(draft: Draft, grid: VoxelGrid) -> None:
     az, ay, ax = draft.aperture
-    faces = az[1:] + az[:-1]
-    faces += ay[:, 1:]
-    faces += ay[:, :-1]
-    faces += ax[:, :, 1:]
-    faces += ax[:, :, :-1]
-    draft.open_fraction[faces == 0] = 0
+    for z0, z1 in slabs(grid):
+        faces = az[z0 + 1 : z1 + 1] + az[z0:z1]
+        for below_and_above in (ay[z0:z1, 1:], ay[z0:z1, :-1], ax[z0:z1, :, 1:], ax[z0:z1, :, :-1]):
+            faces += below_and_above
+        draft.open_fraction[z0:z1][faces == 0] = 0
 
 
-def _lost_walls(where: str, draft: Draft) -> Iterator[str]:
+def _lost_walls(where: str, draft: Draft, grid: VoxelGrid) -> Iterator[str]:
     """A sentence on voxels with more open on both sides along an axis than in between: a wall within lets through."""
-    lost = np.zeros(draft.open_fraction.shape, bool)
-    for axis, aperture in enumerate(draft.aperture):
-        faces = np.moveaxis(aperture, axis, 0)
-        between = np.moveaxis(draft.open_fraction, axis, 0)
-        np.moveaxis(lost, axis, 0)[...] |= np.minimum(faces[1:], faces[:-1]) > between + THIN_WALL
-    n_cut = int(np.count_nonzero((draft.open_fraction > 0) & (draft.open_fraction < 1)))
-    n_lost = int(np.count_nonzero(lost))
+    az, ay, ax = draft.aperture
+    n_cut, n_lost = 0, 0
+    for z0, z1 in slabs(grid):
+        between = draft.open_fraction[z0:z1]
+        lost = np.zeros(between.shape, bool)
+        for low, high in (
+            (az[z0:z1], az[z0 + 1 : z1 + 1]),
+            (ay[z0:z1, :-1], ay[z0:z1, 1:]),
+            (ax[z0:z1, :, :-1], ax[z0:z1, :, 1:]),
+        ):
+            lost |= np.minimum(low, high) > between + THIN_WALL
+        n_cut += int(np.count_nonzero((between > 0) & (between < 1)))
+        n_lost += int(np.count_nonzero(lost))
     if n_lost > TOLD_SHARE * n_cut:
         yield (
             f"{where}: {n_lost:,} of {n_cut:,} voxels that it cuts have walls inside that are thinner than a voxel, "
@@ -181,7 +197,7 @@ def _warnings(scene: Scene, draft: Draft) -> Iterator[str]:
     for number, (layer, touched) in enumerate(zip(scene.layers, draft.touched, strict=True), start=1):
         if layer.image is not None:
             yield from (f"shape {number}: {note}" for note in layer.image.notes)
-            yield from (f"shape {number}: {note}" for note in _lost_walls(layer.image.where, draft))
+            yield from (f"shape {number}: {note}" for note in _lost_walls(layer.image.where, draft, scene.grid))
         if layer.shape is None:
             continue
         name = f"shape {number} ({type(layer.shape).__name__.lower()} of {layer.shape.material})"

@@ -38,9 +38,7 @@ def divide_walls(
     along the voxels) each axis counts both of its faces, so that walls on opposite sides add up instead of cancelling.
     label, open_fraction: (nz, ny, nx); bath_share: share of a cut voxel's wall that faces bath, None if all alike
     """
-    total = _wall_area(scene.grid, open_fraction, apertures)
-    if "bath" not in scene.kinds:
-        return total, nowhere(scene.grid)
+    total = wall_areas(scene.grid, open_fraction, apertures)
     if bath_share is None:
         return nowhere(scene.grid), total
     whole = (open_fraction == 1) & (total > 0)
@@ -48,7 +46,8 @@ def divide_walls(
     return total * (1 - bath_share), total * bath_share
 
 
-def _wall_area(grid: VoxelGrid, open_fraction: FloatArray, apertures: Apertures) -> FloatArray:
+def wall_areas(grid: VoxelGrid, open_fraction: FloatArray, apertures: Apertures) -> FloatArray:
+    """Area of the walls in each voxel, whatever they face: |A|, or by faces in whole voxels, (nz, ny, nx) [um^2]."""
     az, ay, ax = apertures
     area = np.empty(open_fraction.shape)
     for z0, z1 in slabs(grid):

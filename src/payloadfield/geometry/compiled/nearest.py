@@ -12,66 +12,77 @@ _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"
 
 
 @njit(**_OPTIONS)
-def lower(corners, wanted, reach, z0, z1, squared):
-    """Take the squared distance to each triangle into squared, at wanted points within its box widened by reach.
+def lower(corners, wanted, reach, z0, z1, distance):
+    """Take the distance to each triangle into `distance`, at wanted points that may lie within reach of it.
 
     corners: (m, 3, 3) corners z, y, x of each triangle; reach: all in steps of the lattice
-    wanted, squared: (n_z, n_y, n_x), of which only the planes z0 <= z < z1 are looked at
+    wanted, distance: (n_z, n_y, n_x), of which only the planes z0 <= z < z1 are looked at
     """
     _, ny, nx = wanted.shape
-    edge = np.empty((3, 3))
-    towards = np.empty((3, 3))
-    inverse = np.empty(3)
+    edge, towards, normal, inverse = np.empty((3, 3)), np.empty((3, 3)), np.empty(3), np.empty(3)
     for triangle in corners:
-        high_z = max(triangle[0, 0], triangle[1, 0], triangle[2, 0]) + reach
-        low_z = min(triangle[0, 0], triangle[1, 0], triangle[2, 0]) - reach
-        if high_z < z0 or low_z > z1 - 1:
+        cz, cy, cx = (triangle[0] + triangle[1] + triangle[2]) / 3
+        radius = 0.0
+        for a, b, c in triangle:
+            radius = max(radius, np.sqrt((a - cz) ** 2 + (b - cy) ** 2 + (c - cx) ** 2))
+        around = reach + radius
+        if cz + around < z0 or cz - around > z1 - 1:
             continue
-        first_y = max(0, int(np.ceil(min(triangle[0, 1], triangle[1, 1], triangle[2, 1]) - reach)))
-        last_y = min(ny - 1, int(np.floor(max(triangle[0, 1], triangle[1, 1], triangle[2, 1]) + reach)))
-        first_x = max(0, int(np.ceil(min(triangle[0, 2], triangle[1, 2], triangle[2, 2]) - reach)))
-        last_x = min(nx - 1, int(np.floor(max(triangle[0, 2], triangle[1, 2], triangle[2, 2]) + reach)))
-        for k in range(3):
-            for a in range(3):
-                edge[k, a] = triangle[(k + 1) % 3, a] - triangle[k, a]
-            length = edge[k, 0] ** 2 + edge[k, 1] ** 2 + edge[k, 2] ** 2
-            inverse[k] = 1 / length if length > 0 else 1.0
-        normal_z = edge[0, 1] * edge[1, 2] - edge[0, 2] * edge[1, 1]
-        normal_y = edge[0, 2] * edge[1, 0] - edge[0, 0] * edge[1, 2]
-        normal_x = edge[0, 0] * edge[1, 1] - edge[0, 1] * edge[1, 0]
-        for k in range(3):
-            towards[k, 0] = normal_y * edge[k, 2] - normal_x * edge[k, 1]
-            towards[k, 1] = normal_x * edge[k, 0] - normal_z * edge[k, 2]
-            towards[k, 2] = normal_z * edge[k, 1] - normal_y * edge[k, 0]
-        length = np.sqrt(normal_z**2 + normal_y**2 + normal_x**2)
-        # A triangle without area is its edges.
-        is_flat = length > 0
-        if is_flat:
-            normal_z, normal_y, normal_x = normal_z / length, normal_y / length, normal_x / length
-        for z in range(max(z0, int(np.ceil(low_z))), min(z1, int(np.floor(high_z)) + 1)):
-            for y in range(first_y, last_y + 1):
-                for x in range(first_x, last_x + 1):
+        is_flat = _describe(triangle, edge, towards, normal, inverse)
+        for z in range(max(z0, int(np.ceil(cz - around))), min(z1, int(np.floor(cz + around)) + 1)):
+            for y in range(max(0, int(np.ceil(cy - around))), min(ny, int(np.floor(cy + around)) + 1)):
+                across = (z - cz) ** 2 + (y - cy) ** 2
+                if across > around * around:
+                    continue
+                half = np.sqrt(around * around - across)
+                for x in range(max(0, int(np.ceil(cx - half))), min(nx, int(np.floor(cx + half)) + 1)):
                     if not wanted[z, y, x]:
                         continue
-                    best = squared[z, y, x]
-                    height = (
-                        (z - triangle[0, 0]) * normal_z
-                        + (y - triangle[0, 1]) * normal_y
-                        + (x - triangle[0, 2]) * normal_x
-                    )
-                    if is_flat and height * height >= best:
-                        continue
-                    inside = is_flat
-                    nearest = np.inf
-                    for k in range(3):
-                        pz, py, px = z - triangle[k, 0], y - triangle[k, 1], x - triangle[k, 2]
-                        along = (pz * edge[k, 0] + py * edge[k, 1] + px * edge[k, 2]) * inverse[k]
-                        along = min(max(along, 0.0), 1.0)
-                        inside &= pz * towards[k, 0] + py * towards[k, 1] + px * towards[k, 2] >= 0
-                        pz -= along * edge[k, 0]
-                        py -= along * edge[k, 1]
-                        px -= along * edge[k, 2]
-                        nearest = min(nearest, pz * pz + py * py + px * px)
-                    found = height * height if inside else nearest
-                    if found < best:
-                        squared[z, y, x] = found
+                    # What is further from the middle than this is further from all of the triangle.
+                    farthest = distance[z, y, x] + radius
+                    if across + (x - cx) ** 2 < farthest * farthest:
+                        found = _distance(z, y, x, triangle, edge, towards, normal, inverse, is_flat)
+                        distance[z, y, x] = min(distance[z, y, x], np.float32(found))
+
+
+@njit(**_OPTIONS)
+def _describe(triangle, edge, towards, normal, inverse):
+    """Edges, their inverse squares and inward directions, unit normal; whether it has an area, else it is its edges."""
+    for k in range(3):
+        for a in range(3):
+            edge[k, a] = triangle[(k + 1) % 3, a] - triangle[k, a]
+        squared = edge[k, 0] ** 2 + edge[k, 1] ** 2 + edge[k, 2] ** 2
+        inverse[k] = 1 / squared if squared > 0 else 1.0
+    _cross(edge[0], edge[1], normal)
+    for k in range(3):
+        _cross(normal, edge[k], towards[k])
+    length = np.sqrt(normal[0] ** 2 + normal[1] ** 2 + normal[2] ** 2)
+    if length > 0:
+        for a in range(3):
+            normal[a] /= length
+    return length > 0
+
+
+@njit(**_OPTIONS)
+def _cross(a, b, out):
+    out[0] = a[1] * b[2] - a[2] * b[1]
+    out[1] = a[2] * b[0] - a[0] * b[2]
+    out[2] = a[0] * b[1] - a[1] * b[0]
+
+
+@njit(**_OPTIONS)
+def _distance(z, y, x, triangle, edge, towards, normal, inverse, is_flat):
+    """To the plane where the foot is inside, else to the nearest edge."""
+    inside, nearest = is_flat, np.inf
+    for k in range(3):
+        pz, py, px = z - triangle[k, 0], y - triangle[k, 1], x - triangle[k, 2]
+        inside &= pz * towards[k, 0] + py * towards[k, 1] + px * towards[k, 2] >= 0
+        along = min(max((pz * edge[k, 0] + py * edge[k, 1] + px * edge[k, 2]) * inverse[k], 0.0), 1.0)
+        pz -= along * edge[k, 0]
+        py -= along * edge[k, 1]
+        px -= along * edge[k, 2]
+        nearest = min(nearest, pz * pz + py * py + px * px)
+    if inside:
+        height = (z - triangle[0, 0]) * normal[0] + (y - triangle[0, 1]) * normal[1] + (x - triangle[0, 2]) * normal[2]
+        return abs(height)
+    return np.sqrt(nearest)

@@ -74,7 +74,7 @@ def distances_near(corners: FloatArray, wanted: BoolArray) -> npt.NDArray[np.flo
     ends = [0, *np.searchsorted(counts, counts[-1] * np.arange(1, n_threads) / n_threads).tolist(), wanted.shape[0]]
     with ThreadPoolExecutor(n_threads) as threads:
         list(threads.map(lambda ends: lower(pieces, wanted, REACH, *ends, distance), pairwise(ends)))
-    return np.sqrt(distance, out=distance)
+    return distance
 
 
 def _within(corners: FloatArray, shape: tuple[int, ...]) -> FloatArray:
