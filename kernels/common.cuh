@@ -71,6 +71,31 @@ __device__ __forceinline__ void block_partial(const double value, double* __rest
     if (threadIdx.x == 0) partial[(long long)blockIdx.y * gridDim.x + blockIdx.x] = total;
 }
 
+// Sum of one value of every thread of a row of blocks, in out[row]; all threads must come here. Each block leaves its sum
+// in partial; the last one to be done, told by the count done[row], 0 before and after, adds them up in their order.
+__device__ __forceinline__ void block_total(
+    const double value, double* __restrict__ partial, int* __restrict__ done, double* __restrict__ out
+) {
+    __shared__ bool is_last;
+    volatile double* own = partial + (long long)blockIdx.y * gridDim.x;
+    double total = block_sum(value);
+    if (threadIdx.x == 0) {
+        own[blockIdx.x] = total;
+        __threadfence();  // seen by all before this block counts as done
+        is_last = atomicAdd(done + blockIdx.y, 1) == int(gridDim.x) - 1;
+        __threadfence();
+    }
+    __syncthreads();
+    if (!is_last) return;
+    total = 0.0;
+    for (unsigned int k = threadIdx.x; k < gridDim.x; k += BLOCK) total += own[k];
+    total = block_sum(total);
+    if (threadIdx.x == 0) {
+        out[blockIdx.y] = total;
+        done[blockIdx.y] = 0;
+    }
+}
+
 // Largest value of all threads of the block, for thread 0, and left in partial[block]; as block_partial.
 __device__ __forceinline__ void block_largest(const double value, double* __restrict__ partial) {
     __shared__ double scratch[BLOCK];

@@ -176,7 +176,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) prolong_finest(
     out[k] = (small(1) - weight) * (x[k] + above[parent[at.i]]) + weight * (b[k] + total) * inverse[k];
 }
 
-// t_i = (1 - weight) x_i + weight (b_i + sum_d g_di x_j) q_i;   partial = rr D sum_i b_i t_i
+// t_i = (1 - weight) x_i + weight (b_i + sum_d g_di x_j) q_i;   rho = rr D sum_i b_i t_i
 //
 // The last smoothing step, and rho = r.z, which the conjugate gradients need.
 // over: 32 n_words by n_designs
@@ -193,10 +193,13 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) prolong_finest(
 //   rr       (n_designs)            [nM^2 um^6/s^2] r.r
 //   t        (n_designs, n)         [s/um^3]
 //   partial  (n_designs, n_blocks)  [nM^2 um^3/s]
+//   done     (n_designs)            [1] blocks that are done, in place
+//   rho      (n_designs)            [nM^2 um^3/s]
 extern "C" __global__ void __launch_bounds__(BLOCK, 1) end_cycle(
     const long long n, const long long n_words, const int* __restrict__ words, const float* __restrict__ faces,
     const small* __restrict__ inverse, const small weight, const small* __restrict__ b, const small* __restrict__ x,
-    const real* __restrict__ D, const double* __restrict__ rr, small* __restrict__ t, double* __restrict__ partial
+    const real* __restrict__ D, const double* __restrict__ rr, small* __restrict__ t, double* __restrict__ partial,
+    int* __restrict__ done, double* __restrict__ rho
 ) {
     Around at;
     double product = 0.0;
@@ -207,5 +210,5 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) end_cycle(
         t[k] = after;
         product = rr[blockIdx.y] * double(D[blockIdx.y]) * double(b[k]) * double(after);
     }
-    block_partial(product, partial);
+    block_total(product, partial, done, rho);
 }

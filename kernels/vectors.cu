@@ -53,22 +53,41 @@ extern "C" __global__ void __launch_bounds__(BLOCK) heal(
     if (!(value - value == real(0))) out[row_of(n, i)] = real(0);
 }
 
-// out_i = u_fi
+// out_i = u_fi + sum_k a_ki v_gi,   a_k and g of the pair k;   total = sum_i out_i^2
 //
-// One field's row: the right-hand side that a solve begins with.
+// The right-hand side that a solve begins with: a field's own row, and what other fields' increments do to it.
 // over: n by n_designs
-// twin: Stepper._load_rhs
+// twin: ReferenceBackend.add_product
 //   n         scalar                    [1] open voxels
 //   n_fields  scalar                    [1]
 //   field     scalar                    [1] below n_fields
-//   values    (n_designs, n_fields, n)  [any] moves (n_designs, n)
-//   out       (n_designs, n)            [as values]
-extern "C" __global__ void __launch_bounds__(BLOCK) take_row(
-    const long long n, const int n_fields, const int field, const real* __restrict__ values, real* __restrict__ out
+//   n_rows    scalar                    [1]
+//   n_pairs   scalar                    [1]
+//   rows      (n_pairs)                 [1] rows in a
+//   others    (n_pairs)                 [1] fields in v
+//   u         (n_designs, n_fields, n)  [nM um^3/s] moves (n_designs, n)
+//   a         (n_designs, n_rows, n)    [um^3/s] moves (n_designs, n_pairs, n)
+//   v         (n_designs, n_fields, n)  [nM] moves (n_designs, n_pairs, n)
+//   out       (n_designs, n)            [nM um^3/s]
+//   partial   (n_designs, n_blocks)     [nM^2 um^6/s^2]
+//   done      (n_designs)               [1] blocks that are done, in place
+//   total     (n_designs)               [nM^2 um^6/s^2]
+extern "C" __global__ void __launch_bounds__(BLOCK) couple_row(
+    const long long n, const int n_fields, const int field, const int n_rows, const int n_pairs,
+    const int* __restrict__ rows, const int* __restrict__ others, const real* __restrict__ u,
+    const real* __restrict__ a, const real* __restrict__ v, real* __restrict__ out, double* __restrict__ partial,
+    int* __restrict__ done, double* __restrict__ total
 ) {
     const long long i = item();
-    if (i >= n) return;
-    out[row_of(n, i)] = values[row_of(n_fields, field) * n + i];
+    real sum = real(0);
+    if (i < n) {
+        sum = u[row_of(n_fields, field) * n + i];
+        for (int k = 0; k < n_pairs; ++k) {
+            sum += a[row_of(n_rows, rows[k]) * n + i] * v[row_of(n_fields, others[k]) * n + i];
+        }
+        out[row_of(n, i)] = sum;
+    }
+    block_total(double(sum) * double(sum), partial, done, total);
 }
 
 // u_fi += x_i
@@ -107,60 +126,16 @@ extern "C" __global__ void __launch_bounds__(BLOCK) subtract_row(
     out[row_of(n, i)] -= a[row_of(n_rows, row) * n + i];
 }
 
-// out_i += a_ri u_fi
-//
-// What one field adds to the right-hand side of another through a coupling.
-// over: n by n_designs
-// twin: ReferenceBackend.add_product
-//   n         scalar                    [1] open voxels
-//   n_rows    scalar                    [1]
-//   row       scalar                    [1] below n_rows
-//   n_fields  scalar                    [1]
-//   field     scalar                    [1] below n_fields
-//   a         (n_designs, n_rows, n)    [um^3/s] moves (n_designs, n)
-//   u         (n_designs, n_fields, n)  [nM] moves (n_designs, n)
-//   out       (n_designs, n)            [nM um^3/s] in place
-extern "C" __global__ void __launch_bounds__(BLOCK) add_product(
-    const long long n, const int n_rows, const int row, const int n_fields, const int field,
-    const real* __restrict__ a, const real* __restrict__ u, real* __restrict__ out
-) {
-    const long long i = item();
-    if (i >= n) return;
-    out[row_of(n, i)] += a[row_of(n_rows, row) * n + i] * u[row_of(n_fields, field) * n + i];
-}
-
-// u_fi = x_i + s_p(i)
-//
-// A field's increment: its solution, every pocket shifted so that its residuals sum to zero and the books close.
-// over: n by n_designs
-// twin: ReferenceBackend.shift_pockets
-//   n          scalar                    [1] open voxels
-//   n_fields   scalar                    [1]
-//   field      scalar                    [1] below n_fields
-//   n_pockets  scalar                    [1]
-//   pocket     (n)                       [1] connected pocket of each voxel
-//   x          (n_designs, n)            [nM]
-//   shift      (n_designs, n_pockets)    [nM]
-//   out        (n_designs, n_fields, n)  [nM] moves (n_designs, n)
-extern "C" __global__ void __launch_bounds__(BLOCK) store_shifted(
-    const long long n, const int n_fields, const int field, const long long n_pockets,
-    const int* __restrict__ pocket, const real* __restrict__ x, const real* __restrict__ shift, real* __restrict__ out
-) {
-    const long long i = item();
-    if (i >= n) return;
-    out[row_of(n_fields, field) * n + i] = x[row_of(n, i)] + shift[row_of(n_pockets, pocket[i])];
-}
-
 // u_fi += s_p(i)
 //
-// The same for a field of a loop, whose increment is stored already.
+// Every pocket of a field's increment shifted, so that its residuals sum to zero and the books close.
 // over: n by n_designs
 // twin: ReferenceBackend.shift_pockets
 //   n          scalar                    [1] open voxels
 //   n_fields   scalar                    [1]
 //   field      scalar                    [1] below n_fields
 //   n_pockets  scalar                    [1]
-//   pocket     (n)                       [1] connected pocket of each voxel
+//   pocket     (n_given)                 [1] connected pocket of each voxel; none are given where there is but one
 //   shift      (n_designs, n_pockets)    [nM]
 //   out        (n_designs, n_fields, n)  [nM] in place, moves (n_designs, n)
 extern "C" __global__ void __launch_bounds__(BLOCK) shift_pockets(
@@ -169,24 +144,27 @@ extern "C" __global__ void __launch_bounds__(BLOCK) shift_pockets(
 ) {
     const long long i = item();
     if (i >= n) return;
-    out[row_of(n_fields, field) * n + i] += shift[row_of(n_pockets, pocket[i])];
+    out[row_of(n_fields, field) * n + i] += shift[row_of(n_pockets, n_pockets > 1 ? pocket[i] : 0)];
 }
 
-// x_i += b z_i
+// x_fi += b z_i
 //
 // What the bath's increment adds to a field.
 // over: n by n_designs
 // twin: Stepper._solve_bordered
-//   n  scalar          [1] open voxels
-//   b  (n_designs)     [nM]
-//   z  (n_designs, n)  [1] the field's answer to its bath
-//   x  (n_designs, n)  [nM] in place
+//   n         scalar                    [1] open voxels
+//   n_fields  scalar                    [1]
+//   field     scalar                    [1] below n_fields
+//   b         (n_designs)               [nM]
+//   z         (n_designs, n)            [1] the field's answer to its bath
+//   x         (n_designs, n_fields, n)  [nM] in place, moves (n_designs, n)
 extern "C" __global__ void __launch_bounds__(BLOCK) add_border(
-    const long long n, const double* __restrict__ b, const real* __restrict__ z, real* __restrict__ x
+    const long long n, const int n_fields, const int field, const double* __restrict__ b, const real* __restrict__ z,
+    real* __restrict__ x
 ) {
     const long long i = item();
     if (i >= n) return;
-    x[row_of(n, i)] += real(b[blockIdx.y]) * z[row_of(n, i)];
+    x[row_of(n_fields, field) * n + i] += real(b[blockIdx.y]) * z[row_of(n, i)];
 }
 
 // out_fv += factor sum_e q_re over the entries e of voxel v

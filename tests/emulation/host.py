@@ -21,7 +21,7 @@ WARNINGS = ("-Wall", "-Werror", "-Wno-unused-variable", "-Wno-unknown-pragmas", 
 # -Bsymbolic: a kernel named as a function of the C library (advance) is our own.
 OPTIONS = ("-std=c++17", "-O1", "-ffp-contract=off", "-fPIC", "-shared", "-Wl,-Bsymbolic", *WARNINGS)
 BLOCK = 32
-BARRIERS = ("__syncthreads", "block_sum", "block_partial", "block_largest", "accumulate", "smooth_level")
+BARRIERS = ("__syncthreads", "block_sum", "block_partial", "block_total", "block_largest", "accumulate", "smooth_level")
 TOLERANCE = {"double": 1e-12, "float": 1e-5}
 
 

@@ -20,6 +20,12 @@ using std::exp; using std::fabs; using std::fma; using std::log; using std::log1
 #define DYNAMIC_SHARED(type, name) type* name = (type*)host_shared.data()
 
 #define __popc __builtin_popcount
+#define __threadfence()
+static inline int atomicAdd(int* place, int more) {
+    const int before = *place;
+    *place += more;
+    return before;
+}
 static inline unsigned long long __umul64hi(unsigned long long a, unsigned long long b) {
     return (unsigned long long)((unsigned __int128)a * b >> 64);
 }

@@ -248,7 +248,7 @@ TROUBLE = {
         {"set": After(60, CUDARuntimeError("cudaErrorLaunchFailure"))}, BackendError, "GPU 0 stopped answering: cuda",
     ),
     "lost while it is waited for": (
-        {"wait": After(60, CUDARuntimeError("cudaErrorLaunchFailure"))}, BackendError, "GPU 0 stopped answering: cuda",
+        {"wait": After(70, CUDARuntimeError("cudaErrorLaunchFailure"))}, BackendError, "GPU 0 stopped answering: cuda",
     ),
     "cannot be opened": (
         {"stream": CUDARuntimeError("cudaErrorDevicesUnavailable")}, BackendError, "GPU 0 could not be opened: cuda",

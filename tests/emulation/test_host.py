@@ -67,9 +67,9 @@ def test_a_barrier_that_not_all_threads_reach_is_an_error(library, name):
 def test_a_barrier_in_a_kernel_that_was_said_to_have_none_is_an_error(monkeypatch):
     monkeypatch.setattr(host, "BARRIERS", ())
     kernels = host.HostKernels(make_build("float64"))
-    r, partial = np.ones(40), np.zeros(2)
+    r, partial, done, total = np.ones(40), np.zeros(2), np.zeros(1, np.int32), np.zeros(1)
     with pytest.raises(RuntimeError, match="square: the threads of a block disagree about a barrier"):
-        kernels.launch("square", 40, r, partial)
+        kernels.launch("square", 40, r, partial, done, total)
 
 
 def test_a_missing_compiler_skips_and_fails_where_it_is_required(monkeypatch):

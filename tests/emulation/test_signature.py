@@ -34,8 +34,9 @@ def smooth_arguments(**changes):
 def stage_arguments(**changes):
     """Arguments of `stage_rhs` that fit, but for the changes."""
     fitting = {
-        "n": N, "n_fields": 3, "field": 2, "n_terms": 4, "D": np.full(1, 60.0), "n_words": 9,
-        "words": np.zeros((9, 8), np.int32), "faces": np.zeros((3, N), np.float32), "capacity": np.zeros(N),
+        "n": N, "n_fields": 3, "n_members": 1, "n_terms": 4, "members": np.zeros(1, np.int32),
+        "D": np.full((3, 1), 60.0), "n_words": 9, "words": np.zeros((9, 8), np.int32),
+        "faces": np.zeros((3, N), np.float32), "capacity": np.zeros((1, N)), "capacity_of": np.zeros(3, np.int32),
         "value": np.zeros((1, 3, N)), "terms": np.zeros((4, 3, N)), "coefficients": np.zeros(4),
         "out": np.zeros((1, 3, N)),
     }  # fmt: skip
@@ -86,8 +87,10 @@ def test_what_does_not_fit_is_refused(name):
 
 
 def test_indices_and_counts_that_would_reach_outside_are_refused():
-    with pytest.raises(BackendError, match="field: got 3; allowed: below n_fields = 3"):
-        check_launch(STAGE_RHS, stage_arguments(field=3), BUILD)
+    gather = gather_arguments()
+    gather[6] = 1
+    with pytest.raises(BackendError, match="field: got 1; allowed: below n_fields = 1"):
+        check_launch(GATHER, gather, BUILD)
     with pytest.raises(BackendError, match="n_terms: got 5; allowed: up to n_stages = 4"):
         check_launch(STAGE_RHS, stage_arguments(n_terms=5), BUILD)
 
@@ -108,20 +111,29 @@ def test_threads_may_be_spread_over_a_multiple_of_a_size():
     assert check_launch(STAGE_RHS, stage_arguments(), BUILD).grid == (-(-32 * 9 // BUILD.block), 1)
 
 
+def square_arguments(n_designs=1, **changes):
+    """Arguments of `square` that fit, but for the changes."""
+    fitting = {
+        "n": N, "r": np.zeros((n_designs, N)), "partial": np.zeros((n_designs, 2)),
+        "done": np.zeros(n_designs, np.int32), "total": np.zeros(n_designs),
+    }  # fmt: skip
+    return list((fitting | changes).values())
+
+
 def test_partial_sums_have_one_place_for_each_block():
     square = list_kernels(of_mechanism=False)["square"]
-    check_launch(square, [N, np.zeros(N), np.zeros(2)], BUILD)
+    check_launch(square, square_arguments(), BUILD)
     with pytest.raises(BackendError, match=r"partial: got float64.*and n_blocks = 2"):
-        check_launch(square, [N, np.zeros(N), np.zeros(1)], BUILD)
+        check_launch(square, square_arguments(partial=np.zeros((1, 1))), BUILD)
 
 
 def test_a_batch_has_a_row_of_blocks_and_an_axis_of_every_array_for_each_design():
     square = list_kernels(of_mechanism=False)["square"]
-    launch = check_launch(square, [N, np.zeros((3, N)), np.zeros((3, 2))], BUILD, {"n_designs": 3})
+    launch = check_launch(square, square_arguments(3), BUILD, {"n_designs": 3})
     assert launch.grid == (2, 3)
     for r in (np.zeros(N), np.zeros((2, N))):
         with pytest.raises(BackendError, match="kernel square, r: got float64"):
-            check_launch(square, [N, r, np.zeros((3, 2))], BUILD, {"n_designs": 3})
+            check_launch(square, square_arguments(3, r=r), BUILD, {"n_designs": 3})
 
 
 @pytest.mark.parametrize("options", [{"real": "half"}, {"block": 100}, {"block": 2048}])

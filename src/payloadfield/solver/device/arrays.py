@@ -87,8 +87,9 @@ class GroupTables:
     def _cut_pockets(self, machine: Machine, group: TransportGroup) -> None:
         chunks = make_pocket_chunks(group)
         self.n_pockets, self.n_chunks = group.n_pockets, len(chunks.chunk_start) - 1
-        self.pocket = machine.upload("tables", group.pocket, np.int32)
-        self.order = machine.upload("tables", chunks.order, np.int32)
+        given = slice(None) if group.n_pockets > 1 else slice(0)
+        self.pocket = machine.upload("tables", group.pocket[given], np.int32)
+        self.order = machine.upload("tables", chunks.order[given], np.int32)
         self.chunk_start = machine.upload("tables", chunks.chunk_start, np.int64)
         self.pocket_start = machine.upload("tables", chunks.pocket_start, np.int64)
 
@@ -130,6 +131,7 @@ class DeviceArrays:
         self._allocate_curves()
         self.outbox = Outbox(machine, self, self.followed.kept) if self.followed.kept else None
         self._starts: dict[tuple[int, int], Any] = {}
+        self._integers: dict[tuple[int, ...], Any] = {}
 
     # -- unknowns -----------------------------------------------------------------------------------------------
 
@@ -149,10 +151,11 @@ class DeviceArrays:
         self.small_terms = self._reals("small", N_STAGES, d, self.n_small)
         self.rhs = self._reals("right-hand sides", d, f, n)
         self.cell_rates, self.cell_rhs = self._reals("cells", d, s, c), self._reals("cells", d, s, c)
-        self.r, self.x, self.image = (self._reals("vectors of a solve", d, n) for _ in range(3))
+        self.r, self.image = (self._reals("vectors of a solve", d, n) for _ in range(2))
         rows = max(d * f * self.blocks(n), d * max(s, 1) * self.blocks(c), d * self.blocks(self.n_places))
         rows = max(rows, d * self.n_accumulators * self.blocks(n), d * f * self.blocks(len(self.plan.bath.voxel)))
         chunks = max(len(make_pocket_chunks(group).chunk_start) - 1 for group in self.plan.groups)
+        self._done = [self.machine.zeros("sums", (d * max(f, s, 1),), np.int32) for _ in range(2)]
         self._partial = [self._doubles("partial sums", max(rows, d * chunks)) for _ in range(2)]
 
     def blocks(self, n: int) -> int:
@@ -163,12 +166,22 @@ class DeviceArrays:
         """Room for partial sums of this shape."""
         return self._partial[which][: int(np.prod(shape))].reshape(shape)
 
+    def total(self, rows: int, n: int, which: int = 0) -> tuple[Any, Any]:
+        """Room for the partial sums of so many rows of n items, and the counts of their blocks that are done."""
+        return self.partial(rows, self.blocks(n), which=which), self._done[which][:rows]
+
     def starts(self, n_sums: int, length: int) -> Any:
         """First value of each of so many sums of the same length."""
         if (n_sums, length) not in self._starts:
             values = np.arange(n_sums + 1) * length
             self._starts[n_sums, length] = self.machine.upload("tables", values, np.int64)
         return self._starts[n_sums, length]
+
+    def integers(self, values: tuple[int, ...]) -> Any:
+        """A list of indices."""
+        if values not in self._integers:
+            self._integers[values] = self.machine.upload("tables", np.array(values, np.int32), np.int32)
+        return self._integers[values]
 
     # -- what is given ------------------------------------------------------------------------------------------
 
@@ -261,9 +274,10 @@ class DeviceArrays:
     def _allocate_sums(self) -> None:
         d, f = self.n_designs, self.n_fields
         self.first, self.last = (self._doubles("sums", f, N_STAGES, d, 1) for _ in range(2))
-        self.rr = [self._doubles("sums", d, 1) for _ in range(3)]
+        self.rr = [self._doubles("sums", d, 1) for _ in range(5)]
         self.rho = [self._doubles("sums", d, 1) for _ in range(2)]
-        self.p_image, self.dot = (self._doubles("sums", d, 1) for _ in range(2))
+        self.p_image = [self._doubles("sums", d, 1) for _ in range(2)]
+        self.dot, self.no_image = self._doubles("sums", d, 1), self._doubles("sums", d)
         self.inflow, self.inflow_change = self._doubles("sums", d, f), self._doubles("sums", d, f)
         self.losses, self.bath_losses = (self._doubles("sums", d, self.n_accumulators) for _ in range(2))
         self.matrix, self.inverse_matrix, self.residual, self.shift, self.g_pocket = {}, {}, {}, {}, {}
@@ -281,9 +295,10 @@ class DeviceArrays:
             self.members[group] = self.machine.upload("tables", np.array(group), np.int32)
             self.inner[group] = self.all_inner[place : place + m].reshape(m, d, 1)
             place += m
-        most = max(self.tables(f).n_pockets for f in range(self.n_fields))
-        self.no_shift = self._reals("pockets", self.n_designs * most)
-        self.extra = self._reals("vectors of a solve", d, self.n) if self.has_loop else self.image
+        if self.has_loop:
+            self.extra, self.x = (self._reals("vectors of a solve", d, self.n) for _ in range(2))
+        else:
+            self.extra = self.image
 
     def _check_loop(self, group: tuple[int, ...]) -> None:
         pockets = [self.plan.group(f).pocket for f in group]

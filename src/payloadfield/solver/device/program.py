@@ -143,12 +143,13 @@ class StepProgram:
 
     def _stage(self, stage: int) -> None:
         a = self.a
-        triples = (
+        triples = [
             (a.fields, a.terms, a.value),
             (a.states, a.state_terms, a.state_value),
             (a.small, a.small_terms, a.small_value),
-        )
-        for base, terms, out in triples:
+        ]
+        self._value, self._state_value = (a.value, a.state_value) if stage else (a.fields, a.states)
+        for base, terms, out in triples if stage else triples[-1:]:  # the first stage's values are those of the step
             flat = terms.reshape(N_STAGES, -1)
             self.do("combine", base.size, stage, base.reshape(-1), flat, a.a[stage], out.reshape(-1))
         if a.curves.size:
@@ -167,73 +168,88 @@ class StepProgram:
     def _evaluate(self, stage: int) -> None:
         """Right-hand sides of fields, cells and bath at the stage's value, with the history of earlier stages."""
         a, history = self.a, self._history(stage)
-        self.do("voxel_rates", a.n, a.value, a.parameters, a.capacity, a.capacity_index, a.rhs)
+        self.do("voxel_rates", a.n, self._value, a.parameters, a.capacity, a.capacity_index, a.rhs)
         if a.n_cells:
-            set_cell_rates(a, self.do, a.value, a.state_value)
+            set_cell_rates(a, self.do, self._value, self._state_value)
             flat = a.state_terms.reshape(N_STAGES, -1)
             rates, rhs = a.cell_rates.reshape(-1), a.cell_rhs.reshape(-1)
             self.do("combine", rates.size, stage, rates, flat, history, rhs)
-        terms = a.terms.reshape(N_STAGES, a.n_designs * a.n_fields, a.n)
-        for field in range(a.n_fields):
-            tables, capacity = a.tables(field), a.capacity[int(a.capacity_row[field])]
-            of = a.n, a.n_fields, field, stage, a.D[field], *tables.around, capacity
-            self.do("stage_rhs", *of, a.value, terms, history, a.rhs)
-            contact = a.n_contact, a.n, a.n_fields, field, a.n_small, a.contact, a.conductance
-            self.do("bath_flux", *contact, a.small_value, a.value, a.rhs)
-            if field in self._exchanged:
-                self._gather(a.entry_source, self._exchanged[field], a.rhs, field)
-        self._solver.bath_inflow(a.value, a.small_value, a.inflow)
+        self._transport(stage, history)
+        for field, row in self._exchanged.items():
+            self._gather(a.entry_source, row, a.rhs, field)
+        self._solver.bath_inflow(self._value, a.small_value, a.inflow)
         if a.is_finite:
             bath = a.small_value, a.parameters, a.volume, a.no_index, a.bath_rates
             self.do("bath_rates", 1, a.n_small, *bath)
             given = a.volume, a.bath_rates, a.inflow, history, a.small_terms, a.bath_rhs, a.all_inner
             self.do("bath_right_side", a.n_fields, a.n_small, stage, *given)
 
-    def _load_rhs(self, stage: int, field: int, without: tuple[int, ...] = ()) -> None:
+    def _transport(self, stage: int, history: Any) -> None:
+        """Transport and history of the fields, those that share their conductances together, and the bath's share."""
+        a, terms = self.a, self.a.terms.reshape(N_STAGES, -1, self.a.n)
+        for k, tables in enumerate(a.groups):
+            members = tuple(int(f) for f in (a.plan.group_of_field == k).nonzero()[0])
+            of = a.n, a.n_fields, len(members), stage, a.integers(members), a.D
+            given = a.capacity, a.capacity_of, self._value, terms, history, a.rhs
+            self.do("stage_rhs", *of, *tables.around, *given)
+        contact = a.n_contact, a.n, a.n_fields, a.n_small, a.contact, a.conductance
+        self.do("bath_flux", *contact, a.small_value, self._value, a.rhs)
+
+    def _load_rhs(self, stage: int, field: int, norm: Any, without: tuple[int, ...] | None = None) -> None:
         """Right-hand side of a field: its own, what other fields' increments do to it, and what the cells answer.
 
-        without: fields of the same loop that are still to be solved; their rows hold those of an earlier attempt.
+        norm: for its squared norm, (D, 1), unless the field is in a loop. without: in a loop, the fields of it that
+        are still to be solved; their rows hold those of an earlier attempt.
         """
         a = self.a
-        self.do("take_row", a.n, a.n_fields, field, a.rhs, a.r)
-        for (f, g), row in self._voxel_row.items():
-            if f == field and g not in (field, *without):
-                rows = a.jacobian.shape[1], row, a.n_fields, g
-                self.do("add_product", a.n, *rows, a.jacobian, a.terms[stage], a.r)
+        if without is None:
+            self._respond(field, a.rhs, field)
+        missing = (field, *(without or ()))
+        others = {g: row for (f, g), row in self._voxel_row.items() if f == field and g not in missing}
+        rows = a.integers(tuple(others.values())), a.integers(tuple(others))
+        sizes = a.n, a.n_fields, field, a.jacobian.shape[1], len(others)
+        total = *a.total(a.n_designs, a.n), norm.reshape(a.n_designs)
+        self.do("couple_row", *sizes, *rows, a.rhs, a.jacobian, a.terms[stage], a.r, *total)
+        if without is not None:  # the field's own row is needed again
+            self._respond(field, a.r.reshape(a.n_designs, 1, a.n), 0)
+
+    def _respond(self, field: int, out: Any, row: int) -> None:
+        """What the cells answer to the other fields' increments, added to a row of out (D, rows, n)."""
+        a = self.a
         if field in self._exchanged:
             self.do("cell_respond", *self._base_cells(), a.lu, a.cell_rhs, self._exchanged[field], a.entry)
-            entries = a.entry.reshape(a.n_designs, 1, a.n_entries)
-            self._gather(entries, 0, a.r.reshape(a.n_designs, 1, a.n), 0)
+            self._gather(a.entry.reshape(a.n_designs, 1, a.n_entries), 0, out, row)
 
     def _solve_group(self, stage: int, group: tuple[int, ...]) -> None:
         """Solve a group of fields for their increments, and shift their pockets so that the books close."""
         a = self.a
         for k, field in enumerate(group):
-            self._load_rhs(stage, field, without=group[k:])
-            first, last = a.first[field, stage], a.last[field, stage]
-            self._solver.square(first)
-            self._solver.solve(field, first, last, self.iterations)
-            self._solver.pocket_sums(field, a.r, a.residual[group][k])
-            self._share_with_bath(stage, group, k)
+            first, last, residual = a.first[field, stage], a.last[field, stage], a.residual[group][k]
+            if len(group) == 1:
+                self._load_rhs(stage, field, first)
+            else:
+                self._load_rhs(stage, field, a.rr[0], without=group[k:])
+                self._solver.square(first)
+            self._solver.solve(field, first, last, self.iterations, a.terms[stage], field, residual)
+            self._share_with_bath(stage, group, k, a.terms[stage], field)
             if len(group) > 1:
-                self._store(stage, field, a.no_shift[: a.n_designs * a.tables(field).n_pockets])
                 self._absorb(field, a.terms[stage], field, 1.0)
         if len(group) == 1:
             self._shift_one(stage, group)
         else:
             self._correct_loop(stage, group)
 
-    def _share_with_bath(self, stage: int, group: tuple[int, ...], k: int) -> None:
-        """The bath's increment that goes with a field's solve, and what it adds to the field."""
+    def _share_with_bath(self, stage: int, group: tuple[int, ...], k: int, x: Any, row: int) -> None:
+        """The bath's increment that goes with a field's solve, and what it adds to the field, a row of x."""
         a, field = self.a, group[k]
         if not a.is_finite:
             return
-        self._solver.bath_dot(field, a.x, a.dot)
+        self._solver.bath_dot(field, x, row, a.dot)
         sizes = a.tables(field).n_pockets, a.n_fields, field, a.n_small, a.bath_jacobian.shape[1]
         given = a.sg, a.volume, a.conductance_sum, a.pair_row, a.bath_jacobian, a.bath_rhs, a.dot
         border = a.border_dot[field], a.border_residual[field], a.inner[group][k]
         self.do("bath_step", *sizes, *given, *border, a.small_terms[stage], a.residual[group][k], a.b)
-        self.do("add_border", a.n, a.b, a.border[field], a.x)
+        self.do("add_border", a.n, x.shape[1], row, a.b, a.border[field], x)
 
     def _solve_shifts(self, stage: int, group: tuple[int, ...]) -> None:
         a = self.a
@@ -243,22 +259,21 @@ class StepProgram:
         out = a.small_terms[stage], a.shift[group]
         self.do("solve_shifts", *sizes, int(a.is_finite), *system, *bath, *out)
 
-    def _store(self, stage: int, field: int, shift: Any) -> None:
-        """The increment of a field: its solution, with the shift of every pocket."""
-        a, tables = self.a, self.a.tables(field)
-        sizes = a.n, a.n_fields, field, tables.n_pockets
-        shift = shift.reshape(a.n_designs, tables.n_pockets)
-        self.do("store_shifted", *sizes, tables.pocket, a.x, shift, a.terms[stage])
+    def _shift(self, stage: int, group: tuple[int, ...], k: int) -> None:
+        """The shifts of every pocket added to a field's increment."""
+        a, tables = self.a, self.a.tables(group[k])
+        sizes = a.n, a.n_fields, group[k], tables.n_pockets
+        self.do("shift_pockets", *sizes, tables.pocket, a.shift[group][k], a.terms[stage])
 
     def _shift_one(self, stage: int, group: tuple[int, ...]) -> None:
-        field = group[0]
         self._solve_shifts(stage, group)
-        self._store(stage, field, self.a.shift[group][0])
-        self._absorb(field, self.a.terms[stage], field, 1.0)
+        self._shift(stage, group, 0)
+        self._absorb(group[0], self.a.terms[stage], group[0], 1.0)
 
     def _correct_loop(self, stage: int, group: tuple[int, ...]) -> None:
         """Sweeps over a loop of fields, the last of which only measures; then the shifts of all of them."""
         a, terms = self.a, self.a.terms[stage]
+        x = a.x.reshape(a.n_designs, 1, a.n)
         for sweep in range(self.corrections + 1):
             for k, field in enumerate(group):
                 self._load_left(stage, field)
@@ -267,24 +282,21 @@ class StepProgram:
                     self._solver.pocket_sums(field, a.r, a.residual[group][k])
                     continue
                 self._solver.square(a.rr[0])
-                self._solver.solve(field, a.rr[0], a.rr[0], self.iterations)
-                self._solver.pocket_sums(field, a.r, a.residual[group][k])
-                self._share_with_bath(stage, group, k)
+                self._solver.solve(field, a.rr[0], a.rr[4], self.iterations, x, 0, a.residual[group][k])
+                self._share_with_bath(stage, group, k, x, 0)
                 self.do("add_to_row", a.n, a.n_fields, field, a.x, terms)
-                self._absorb(field, a.x.reshape(a.n_designs, 1, a.n), 0, 1.0)
+                self._absorb(field, x, 0, 1.0)
         self._solve_shifts(stage, group)
         for k, field in enumerate(group):
-            tables = a.tables(field)
             self._absorb(field, terms, field, -1.0)
-            sizes = a.n, a.n_fields, field, tables.n_pockets
-            self.do("shift_pockets", *sizes, tables.pocket, a.shift[group][k], terms)
+            self._shift(stage, group, k)
             self._absorb(field, terms, field, 1.0)
 
     def _load_left(self, stage: int, field: int) -> None:
         """What is left of a field's right-hand side beside the other fields of its loop."""
         a, terms, tables = self.a, self.a.terms[stage], self.a.tables(field)
         self._absorb(field, terms, field, -1.0)
-        self._load_rhs(stage, field)
+        self._load_rhs(stage, field, a.rr[0], without=())
         self._absorb(field, terms, field, 1.0)
         operator = a.D[field], *tables.around, a.zeroth[field]
         self.do("subtract_image", a.n, a.n_fields, field, *operator, terms, a.r)
@@ -297,7 +309,7 @@ class StepProgram:
         if a.n_accumulators:
             blocks = a.blocks(a.n)
             partial = a.partial(a.n_designs, a.n_accumulators, blocks)
-            given = a.value, a.fields, a.terms[stage], a.parameters, a.capacity, a.capacity_index
+            given = self._value, a.fields, a.terms[stage], a.parameters, a.capacity, a.capacity_index
             self.do("voxel_losses", a.n, *given, partial)
             self._solver.add_up(partial, a.n_accumulators, blocks, a.losses)
             if a.is_finite:
@@ -316,8 +328,9 @@ class StepProgram:
         if a.curves.size:
             last = N_STAGES - 1, a.last_m, a.curves, a.clock, a.small, a.small_terms
             self.do("bath_curves_end", *self._curves(), *last)
-        fields = a.n, a.n_fields, a.capacity, a.capacity_of, a.fields, a.terms
-        states = a.n_cells, a.n_states, a.cell_weight, a.cell_weight_of, a.states, a.state_terms
+        fields = a.n, a.n_fields, a.capacity, a.capacity_of, a.fields, a.terms, a.value, a.rhs
+        of_cells = a.cell_weight, a.cell_weight_of, a.states, a.state_terms, a.state_value, a.cell_rhs
+        states = a.n_cells, a.n_states, *of_cells
         self._measure("field", 1, *fields)
         if a.n_cells:
             self._measure("state", 0, *states)
@@ -332,8 +345,8 @@ class StepProgram:
             *of["largest"], *of["total"], a.first.reshape(slots), a.last.reshape(slots), a.sg, a.m, a.error,
             a.small_terms.reshape(N_STAGES, -1), a.small.reshape(-1), *of["seen"], a.clock, a.verdict, a.log,
         )  # fmt: skip
-        for values, terms in ((a.fields, a.terms), (a.states, a.state_terms)):
-            self.do("accept", values.size, a.verdict, a.m, terms.reshape(N_STAGES, -1), values.reshape(-1))
+        for values, after in ((a.fields, a.value), (a.states, a.state_value)):
+            self.do("accept", values.size, a.verdict, after.reshape(-1), values.reshape(-1))
         self._follow_cells()
 
     def _follow_cells(self) -> None:
@@ -356,21 +369,22 @@ class StepProgram:
                 self.do("restart_peaks", a.n_cells, a.n_states, a.n_peaks, a.clock.size, *given)
 
     def _measure(
-        self, kind: str, has_bath: int, n: int, n_kinds: int, weights: Any, weight_of: Any, values: Any, terms: Any
-    ) -> None:
-        """Amounts, floors and errors of all quantities of a kind."""
+        self, kind: str, has_bath: int, n: int, n_kinds: int, weights: Any, weight_of: Any, values: Any, terms: Any,
+        after: Any, change: Any,
+    ) -> None:  # fmt: skip
+        """All quantities of a kind after the step, their amounts, floors and errors; after, change: what to fill."""
         a, of, blocks = self.a, self.a.of[kind], self.a.blocks(n)
         n_rows = a.n_designs * n_kinds
-        flat, stages = values.reshape(n_rows, n), terms.reshape(N_STAGES, n_rows, n)
-        total, largest = (a.partial(n_rows, blocks, which=k) for k in (0, 1))
-        self.do("measure", n, n_rows, n_kinds, weights, weight_of, a.m, flat, stages, total, largest)
-        self._solver.add_up(total, n_kinds, blocks, of["total"])
+        flat, after, change = (array.reshape(n_rows, n) for array in (values, after, change))
+        stages = terms.reshape(N_STAGES, n_rows, n)
+        sums, largest = a.total(n_rows, n), a.partial(n_rows, blocks, which=1)
+        given = weights, weight_of, a.m, a.error, flat, stages, after, change
+        self.do("measure", n, n_rows, n_kinds, *given, *sums, of["total"].reshape(-1), largest)
         rows = {name: of[name].reshape(-1) for name in ("typical", "seen", "largest", "floor")}
         self.do(
             "set_floors", n_rows, blocks, n_kinds, a.n_small, a.small.size, has_bath, a.clock.size, a.clock, largest,
             rows["typical"], rows["seen"], a.m, a.small.reshape(-1), a.small_terms.reshape(N_STAGES, -1),
             rows["largest"], rows["floor"],
         )  # fmt: skip
-        given = weights, weight_of, a.m, a.error, rows["floor"], flat, stages
-        self.do("step_error", n, n_rows, n_kinds, *given, total)
-        self._solver.add_up(total, n_kinds, blocks, of["sum"])
+        given = weights, weight_of, rows["floor"], flat, after, change
+        self.do("step_error", n, n_rows, n_kinds, *given, *sums, of["sum"].reshape(-1))

@@ -17,7 +17,7 @@ class FieldSolver:
     # -- sums ---------------------------------------------------------------------------------------------------
 
     def add_up(self, partial: Any, n_sums: int, length: int, out: Any) -> None:
-        """Second launch of a sum: partial (D, n_sums x length) to out (D, n_sums)."""
+        """Second launch of sums of several kinds: partial (D, n_sums x length) to out (D, n_sums)."""
         a = self.a
         flat = partial.reshape(a.n_designs, n_sums * length)
         start = a.starts(n_sums, length)
@@ -26,15 +26,13 @@ class FieldSolver:
     def square(self, out: Any) -> None:
         """Squared norm of the right-hand side, (D, 1)."""
         a = self.a
-        partial = a.partial(a.n_designs, a.blocks(a.n))
-        self.do("square", a.n, a.r, partial)
-        self.add_up(partial, 1, a.blocks(a.n), out)
+        self.do("square", a.n, a.r, *a.total(a.n_designs, a.n), self._flat(out))
 
     def pocket_sums(self, field: int, values: Any, out: Any) -> None:
         """Sums of values (D, n) over the pockets of a field, (D, P)."""
         a, t = self.a, self.a.tables(field)
         partial = a.partial(a.n_designs, t.n_chunks)
-        self.do("pocket_sums", t.n_chunks, a.n, t.chunk_start, t.order, values, partial)
+        self.do("pocket_sums", t.n_chunks, a.n, t.n_pockets, t.chunk_start, t.order, values, partial)
         self.do("segment_sums", t.n_pockets, t.n_chunks, t.pocket_start, partial, out)
 
     def bath_inflow(self, values: Any, small: Any, out: Any) -> None:
@@ -42,18 +40,16 @@ class FieldSolver:
         a = self.a
         if not a.n_contact:
             return
-        rows, blocks = a.n_designs * a.n_fields, a.blocks(a.n_contact)
-        partial = a.partial(rows, blocks)
+        rows = a.n_designs * a.n_fields
         given = a.contact, a.conductance.reshape(rows, a.n_contact), small, values.reshape(rows, a.n)
-        self.do("bath_inflow", a.n_contact, rows, a.n, a.n_fields, a.n_small, *given, partial)
-        self.add_up(partial, a.n_fields, blocks, out)
+        total = *a.total(rows, a.n_contact), out.reshape(rows)
+        self.do("bath_inflow", a.n_contact, rows, a.n, a.n_fields, a.n_small, *given, *total)
 
-    def bath_dot(self, field: int, x: Any, out: Any) -> None:
-        """sum g_bath x of a solution (D, n), (D, 1)."""
-        a, blocks = self.a, self.a.blocks(self.a.n_contact)
-        partial = a.partial(a.n_designs, blocks)
-        self.do("bath_dot", a.n_contact, a.n, a.n_fields, field, a.contact, a.conductance, x, partial)
-        self.add_up(partial, 1, blocks, out)
+    def bath_dot(self, field: int, x: Any, row: int, out: Any) -> None:
+        """sum g_bath x of a solution, a row of x (D, rows, n); (D, 1)."""
+        a = self.a
+        sizes, total = (a.n_contact, a.n, a.n_fields, field, x.shape[1], row), a.total(a.n_designs, a.n_contact)
+        self.do("bath_dot", *sizes, a.contact, a.conductance, x, *total, self._flat(out))
 
     def couple_bath(self, field: int, out: Any, b: Any = None, column: int = 0) -> None:
         """out (D, n) += b g_bath, with b a column of small quantities, or 1."""
@@ -86,48 +82,59 @@ class FieldSolver:
 
     def set_border(self, field: int) -> None:
         """z = A^-1 g_bath by one iteration from the last step's: how the field answers to its bath."""
-        a, t, z = self.a, self.a.tables(field), self.a.border[field]
+        a, t, border = self.a, self.a.tables(field), self.a.border[field]
+        z = border.reshape(a.n_designs, 1, a.n)
         self.do("clear", a.n, a.r)
         self.couple_bath(field, a.r)
-        self.do("heal", a.n, z)
+        self.do("heal", a.n, border)
         operator = a.D[field], *t.around, a.zeroth[field]
-        self.do("subtract_image", a.n, 1, 0, *operator, z.reshape(a.n_designs, 1, a.n), a.r)
+        self.do("subtract_image", a.n, 1, 0, *operator, z, a.r)
         self.square(a.rr[0])
-        self.solve(field, a.rr[0], a.rr[1], 1, x=z)
-        self.bath_dot(field, z, a.border_dot[field])
-        self.pocket_sums(field, a.r, a.border_residual[field])
+        self.solve(field, a.rr[0], a.rr[1], 1, z, 0, a.border_residual[field], is_begun=True)
+        self.bath_dot(field, z, 0, a.border_dot[field])
 
     # -- conjugate gradients ------------------------------------------------------------------------------------
 
-    def solve(self, field: int, first: Any, last: Any, iterations: int, x: Any = None) -> None:
-        """So many iterations on A x = r, begun from zero, or from x where that is given; the residual is left in r.
+    def solve(
+        self, field: int, first: Any, last: Any, iterations: int, x: Any, row: int, residual: Any, *,
+        is_begun: bool = False,
+    ) -> None:  # fmt: skip
+        """So many iterations on A x = r, begun from zero, or from what x is.
 
-        first, last: (D, 1) squared norms of the residual, known before and left after.
+        first, last: (D, 1) squared norms of the residual, known before and left after. The solution is a row of x,
+        (D, rows, n). residual: (D, P), for the sums over the pockets of what is left.
         """
         a, t = self.a, self.a.tables(field)
-        fresh, x = int(x is None), a.x if x is None else x
         operator, (b, *turns) = (a.D[field], *t.around, a.zeroth[field]), a.cycle_vectors(0, a.n)
-        rr, rr_old, rho_old, p = first, None, None, None
+        old, rr, p_old, p = None, first, None, None
         for k in range(iterations):
-            rho, free = a.rho[k % 2], [vector for vector in turns if vector is not p]
+            rho, p_image, free = a.rho[k % 2], a.p_image[k % 2], [vector for vector in turns if vector is not p]
             self._precondition(field, rr, b, free, rho)
-            partial = a.partial(a.n_designs, a.blocks(a.n_places))
-            if p is None:
-                p = free[0]
-                self.do("apply_dot", a.n, *operator, p, a.image, partial)
+            images = a.image, *a.total(a.n_designs, a.n_places), self._flat(p_image)
+            p_old, p = p, free[0] if p is None else free[1]
+            if old is None:
+                self.do("apply_dot", a.n, *operator, p, *images)
             else:
-                scalars = (self._flat(value) for value in (rr, rr_old, rho, rho_old))
-                self.do("apply_next", a.n, *operator, *scalars, free[0], p, free[1], a.image, partial)
-                p = free[1]
-            self.add_up(partial, 1, a.blocks(a.n_places), a.p_image)
-            if not fresh:  # x is carried from step to step
-                self.do("hold", 1, a.clock.size, a.clock, a.p_image)
-            left = last if k + 1 == iterations else a.rr[1 + k % 2]
-            scalars = (self._flat(value) for value in (rr, rho, a.p_image))
-            partial = a.partial(a.n_designs, a.blocks(a.n))
-            self.do("advance", a.n, *scalars, p, a.image, int(fresh and k == 0), x, a.r, partial)
-            self.add_up(partial, 1, a.blocks(a.n), left)
-            rr, rr_old, rho_old = left, rr, rho
+                scalars = (self._flat(value) for value in (rr, old[0], rho, old[1]))
+                self.do("apply_next", a.n, *operator, *scalars, free[0], p_old, p, *images)
+            if is_begun:  # x is carried from step to step
+                self.do("hold", 1, a.clock.size, a.clock, p_image)
+            is_last = k + 1 == iterations
+            left = last if is_last else a.rr[1 + k % 3]
+            now, total = (rr, rho, p_image), (*a.total(a.n_designs, a.n), self._flat(left))
+            scalars = [self._flat(value) for value in now]
+            if k % 2 == 0 and not is_last:  # x follows with the next direction
+                self.do("step_residual", a.n, *scalars, a.image, a.r, *total)
+            else:
+                before = [self._flat(value) for value in old] if k % 2 else [*scalars[:2], a.no_image]
+                given = *before, *scalars, p_old if k % 2 else p, p, a.image, int(k < 2 and not is_begun), x, a.r
+                if is_last and t.n_pockets == 1:
+                    more = *a.total(a.n_designs, a.n, which=1), self._flat(residual)
+                    self.do("advance_last", a.n, x.shape[1], row, *given, *total, *more)
+                    return
+                self.do("advance", a.n, x.shape[1], row, *given, *total)
+            old, rr = now, left
+        self.pocket_sums(field, a.r, residual)
 
     def _flat(self, value: Any) -> Any:
         """(D, 1) as (D,)."""
@@ -140,9 +147,7 @@ class FieldSolver:
         if t.first_small == 0:
             self.do("scale", n, a.D[field], norm, a.r, b)
             self._cycle_of_few(field, b, x)
-            partial = a.partial(a.n_designs, a.blocks(n))
-            self.do("dot_cycle", n, a.D[field], norm, b, x, partial)
-            self.add_up(partial, 1, a.blocks(n), rho)
+            self.do("dot_cycle", n, a.D[field], norm, b, x, *a.total(a.n_designs, n), self._flat(rho))
             return
         table = *t.around, a.inverse[field][0]
         coarse_b, coarse_x, _ = a.cycle_vectors(1, t.sizes[1])
@@ -151,9 +156,8 @@ class FieldSolver:
         self.do("restrict_finest", n, t.sizes[1], *table, b, x, *links, first, coarse_b, coarse_x)
         coarse = self._cycle(field, 1)
         self.do("prolong_finest", n, t.sizes[1], *table, second, b, x, t.parent[0], coarse, other)
-        partial = a.partial(a.n_designs, a.blocks(a.n_places))
-        self.do("end_cycle", n, *table, first, b, other, a.D[field], norm, x, partial)
-        self.add_up(partial, 1, a.blocks(a.n_places), rho)
+        total = *a.total(a.n_designs, a.n_places), self._flat(rho)
+        self.do("end_cycle", n, *table, first, b, other, a.D[field], norm, x, *total)
 
     def _cycle(self, field: int, k: int) -> Any:
         """V-cycle from b and x of a level above the voxels, the first smoothing step done; the result's vector."""
