@@ -6,6 +6,7 @@ graph takes LAUNCH seconds beside its bytes, and one block ONE_BLOCK for the lev
 """
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 
@@ -120,14 +121,16 @@ def memory_of(engine):
 
 
 def test_counts_of_the_reference_problem_are_those_of_the_readme():
-    """More than a hundredth above what is stated fails, and so does what is stated too high."""
+    """To two hundredths, parts of the memory to a byte: what grows further is to be said, or not to grow."""
     engine, (launches, _, moved) = count_reference(), count_step()
-    text, memory = stated(), engine.machine.allocated
-    assert f"is {launches} launches and moves {moved / engine.arrays.n / 1e3:.1f} kB for each open voxel" in text
-    assert f"{memory_of(engine):.0f} bytes for each open voxel and field of the reference problem" in text
-    for name in ("tables", "increments", "reactions' slopes", "cells"):
-        per_value = memory[name] / engine.arrays.n / engine.arrays.n_fields
-        assert f"{name} {per_value:.0f}," in text, name
+    n, n_fields, memory = engine.arrays.n, engine.arrays.n_fields, engine.machine.allocated
+    said = re.search(r"is (\d+) launches and moves ([\d.]+) kB for each open voxel", stated())
+    assert (launches, moved / n / 1e3) == pytest.approx([float(number) for number in said.groups()], rel=0.02)
+    said = re.search(r"(\d+) bytes for each open voxel and field of the reference problem", stated())
+    assert memory_of(engine) == pytest.approx(float(said[1]), rel=0.02)
+    for name in ("increments", "tables", "reactions' slopes", "cells"):
+        said = re.search(rf"{name} (\d+),", stated())
+        assert memory[name] / n / n_fields == pytest.approx(float(said[1]), abs=1.0), name
 
 
 def test_bytes_of_a_cycle_and_of_iterations_are_those_of_the_readme():
