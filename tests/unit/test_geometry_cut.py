@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.references import cut
 
 from payloadfield.geometry import MEDIUM, Box, Cylinder, Material, Sphere, VoxelGrid, make_geometry, wall_vectors
-from payloadfield.geometry.cut import open_area, open_volume, tetrahedron_share, triangle_share
+from payloadfield.geometry.compiled.cutting import area_share, excess, tetrahedron_share, triangle_share, volume_share
 from payloadfield.geometry.plane import plane_offset, share_beyond
-from payloadfield.geometry.shares import _excess_of_step
+from payloadfield.geometry.shares import ACROSS_X, ACROSS_Y, ACROSS_Z, MARGIN, VOXELS, around, open_share
 
 SOLID = Material("solid", "impermeable")
 
@@ -49,22 +50,22 @@ corner_values = st.lists(st.floats(-1, 1), min_size=8, max_size=8)
 
 @given(corner_values)
 def test_open_and_closed_share_of_a_voxel_add_up_to_one(values):
-    corners = np.array(values)[:, None]
+    corners = np.array(values)
     corners[corners == 0] = 0.5
-    assert open_volume(corners) + open_volume(-corners) == pytest.approx(1, abs=1e-12)
-    assert open_area(corners[:4]) + open_area(-corners[:4]) == pytest.approx(1, abs=1e-12)
+    assert volume_share(corners) + volume_share(-corners) == pytest.approx(1, abs=1e-12)
+    assert area_share(corners[:4]) + area_share(-corners[:4]) == pytest.approx(1, abs=1e-12)
 
 
 @given(st.lists(st.floats(-1, 1), min_size=4, max_size=4), st.permutations(range(4)))
 def test_share_of_a_simplex_does_not_depend_on_the_order_of_its_corners(values, order):
-    corners = np.array(values)[:, None]
+    corners = np.array(values)
     assert tetrahedron_share(*corners) == tetrahedron_share(*corners[order])
     assert triangle_share(*corners[:3]) == triangle_share(*corners[[2, 0, 1]])
 
 
 @given(st.lists(st.floats(0.01, 1), min_size=3, max_size=3), st.floats(0.05, 0.95))
 def test_share_of_a_tetrahedron_is_that_of_a_scaled_copy_near_a_corner(others, a):
-    values = [np.array([a]), *(np.array([-v]) for v in others)]
+    values = [a, *(-v for v in others)]
     expected = np.prod([a / (a + v) for v in others])
     assert tetrahedron_share(*values) == pytest.approx(expected, rel=1e-12)
 
@@ -83,8 +84,8 @@ def test_oblique_planes_cut_a_voxel_exactly(normal, offset):
     normal = np.array(normal) / np.linalg.norm(normal)
     ends = np.array([-0.5, 0.5])
     z, y, x = np.meshgrid(ends, ends, ends, indexing="ij")
-    corners = (normal[0] * z + normal[1] * y + normal[2] * x + offset).reshape(8, 1)
-    assert open_volume(corners)[0] == pytest.approx(exact_share(normal, offset), abs=1e-11)
+    corners = (normal[0] * z + normal[1] * y + normal[2] * x + offset).reshape(8)
+    assert volume_share(corners) == pytest.approx(exact_share(normal, offset), abs=1e-11)
 
 
 @pytest.mark.parametrize("normal", [(0.3, 0.5, 0.81), (0.9, -0.4, 0.1), (0, 1, 0.02)])
@@ -150,39 +151,68 @@ def test_walls_of_a_periodic_structure_add_up_to_nothing():
     np.testing.assert_allclose(wall_vectors(geometry).sum(axis=(1, 2, 3)), 0, atol=1e-12)
 
 
+def test_compiled_shares_are_those_of_array_operations():
+    """Distances of no particular shape, with flat places, and places that are not known."""
+    rng = np.random.default_rng(3)
+    distance = rng.normal(0.1, 1, (9, 10, 11))
+    distance[:, :, :5] = (np.arange(5) - 3.4) * 0.7
+    distance[6:, :5] = 1e3
+    inner = distance[(slice(MARGIN, -MARGIN),) * 3]
+    for axes, share_of_cut in ((VOXELS, cut.open_volume), (ACROSS_Z, cut.open_area), (ACROSS_Y, cut.open_area),
+                               (ACROSS_X, cut.open_area)):  # fmt: skip
+        found = open_share(distance, axes, lambda index: np.ones(len(index[0]), bool), 100.0)
+        corners = np.stack(around(inner, axes))
+        too_high = sum(average_over_steps(distance, axis, axes) for axis in axes)
+        is_cut = (corners > 0).any(axis=0) & (corners < 0).any(axis=0)
+        expected = (corners > 0).all(axis=0).astype(float)
+        expected[is_cut] = share_of_cut(corners[:, is_cut] - too_high[is_cut])
+        np.testing.assert_allclose(found, expected, atol=1e-13)
+        assert is_cut.mean() > 0.2 and np.abs(too_high).max() > 0.1
+
+
+def average_over_steps(distance, axis, axes):
+    rows = np.stack([np.take(distance, range(k, distance.shape[axis] - 5 + k), axis) for k in range(6)])
+    found = cut.excess(rows.reshape(6, -1), 100.0).reshape(rows.shape[1:])
+    for other in set(range(3)) - {axis}:
+        found = np.take(found, range(MARGIN, found.shape[other] - MARGIN), other)
+        if other in axes:
+            n = found.shape[other]
+            found = (np.take(found, range(1, n), other) + np.take(found, range(n - 1), other)) / 2
+    return found
+
+
 def row_of(function, at=0.0):
     """Values of a function at six places around the step from 0 to 1, shifted."""
-    return function(np.arange(-2, 4) + at)[:, None]
+    return [float(function(x + at)) for x in range(-2, 4)]
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_what_linear_pieces_lie_too_high_is_exact_for_parabolas_and_for_kinks(sign):
-    parabola = _excess_of_step(row_of(lambda x: sign * (0.1 * x**2 + 0.7 * x)), 1e3)
-    assert parabola[0] == pytest.approx(sign * 0.2 / 12, rel=1e-12)
+    parabola = excess(*row_of(lambda x: sign * (0.1 * x**2 + 0.7 * x)), 1e3)
+    assert parabola == pytest.approx(sign * 0.2 / 12, rel=1e-12)
     for share in (0.1, 0.5, 0.8):  # where in the step the slope jumps from 0.4 to 1.1
-        kink = _excess_of_step(row_of(lambda x: sign * np.where(x < 0, 0.4, 1.1) * x, -share), 1e3)
-        assert kink[0] == pytest.approx(sign * 0.7 * share * (1 - share) / 2, rel=1e-12)
-    assert _excess_of_step(row_of(lambda x: 0.6 * x), 1e3)[0] == pytest.approx(0, abs=1e-15)
-    beside = _excess_of_step(row_of(lambda x: sign * np.abs(x), 1.3), 1e3)  # the kink is in another step
-    assert beside[0] == 0
+        kink = excess(*row_of(lambda x: sign * (0.4 if x < 0 else 1.1) * x, -share), 1e3)
+        assert kink == pytest.approx(sign * 0.7 * share * (1 - share) / 2, rel=1e-12)
+    assert excess(*row_of(lambda x: 0.6 * x), 1e3) == pytest.approx(0, abs=1e-15)
+    assert excess(*row_of(lambda x: sign * abs(x), 1.3), 1e3) == 0  # the kink is in another step
 
 
 def test_distances_that_are_not_known_bend_nothing():
-    far = np.array([500.0, 500.0, 0.3, -0.7, -1.7, -500.0])[:, None]
-    assert _excess_of_step(far, 100.0)[0] == 0
-    assert _excess_of_step(np.array([np.inf, np.inf, 0.3, -0.7, -1.7, -2.7])[:, None], 100.0)[0] == 0
+    assert excess(500.0, 500.0, 0.3, -0.7, -1.7, -500.0, 100.0) == 0
+    assert excess(np.inf, np.inf, 0.3, -0.7, -1.7, -2.7, 100.0) == 0
 
 
 @pytest.mark.parametrize(
     "shape", [Sphere("solid", (13.1, 12.9, 13.2), 10.0), Cylinder("solid", "x", (13.1, 12.9, 0), 10.0)]
 )
-def test_a_ball_and_a_rod_of_twenty_voxels_have_their_volume_to_a_thousandth(shape, monkeypatch):
+def test_a_ball_and_a_rod_of_twenty_voxels_have_their_volume_to_a_thousandth(shape):
     grid = VoxelGrid((26, 26, 26), 1.0)
     exact = 4 / 3 * np.pi * 1000 if isinstance(shape, Sphere) else np.pi * 100 * 26
     solid = grid.n_voxels - make_geometry(grid, [shape], [MEDIUM, SOLID]).open_volume
     assert solid == pytest.approx(exact, rel=1e-3)
-    monkeypatch.setattr("payloadfield.geometry.shares._excess_of_step", lambda row, far: np.zeros(row.shape[1]))
-    linear = grid.n_voxels - make_geometry(grid, [shape], [MEDIUM, SOLID]).open_volume
+    distance = shape.signed_distance(np.ix_(*(grid.corners(axis) for axis in range(3)))) + np.zeros((27, 27, 27))
+    corners = np.stack(around(distance, VOXELS))
+    linear = grid.n_voxels - cut.open_volume(corners.reshape(8, -1)).sum()
     assert linear < 0.999 * exact  # what linear pieces alone leave
 
 

@@ -1,4 +1,4 @@
-"""Distances of lattice points to the nearest of many triangles."""
+"""Distances of lattice points to the nearest of many triangles, and of the middles of voxels between them."""
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+_U = np.uint64
 _OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 
 
@@ -86,3 +87,28 @@ def _distance(z, y, x, triangle, edge, towards, normal, inverse, is_flat):
         height = (z - triangle[0, 0]) * normal[0] + (y - triangle[0, 1]) * normal[1] + (x - triangle[0, 2]) * normal[2]
         return abs(height)
     return np.sqrt(nearest)
+
+
+@njit(**_OPTIONS)
+def mean_of_corners(corners, inside, most, distance):
+    """Size of the mean over the corners of a voxel, `most` where one of them is not nearer than that; below 0 inside.
+
+    corners: (nz + 1, ny + 1, nx + 1) signed distance; inside, distance: (nz, ny, nx), the latter to be filled
+    """
+    nz, ny, nx = inside.shape
+    for z in range(nz):
+        for y in range(ny):
+            a, b, c, d = corners[z, y], corners[z, y + 1], corners[z + 1, y], corners[z + 1, y + 1]
+            low, low_known = _of_four(a, b, c, d, _U(0), most)
+            for x in range(_U(nx)):
+                high, high_known = _of_four(a, b, c, d, x + _U(1), most)
+                size = abs(low + high) / 8 if low_known and high_known else most
+                distance[z, y, x] = -size if inside[z, y, x] else size
+                low, low_known = high, high_known
+
+
+@njit(**_OPTIONS)
+def _of_four(a, b, c, d, x, most):
+    """Sum over four rows at a place, and whether all are nearer than `most`."""
+    p, q, r, s = np.float64(a[x]), np.float64(b[x]), np.float64(c[x]), np.float64(d[x])
+    return p + q + r + s, abs(p) < most and abs(q) < most and abs(r) < most and abs(s) < most

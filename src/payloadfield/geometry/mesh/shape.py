@@ -120,28 +120,32 @@ class MeshOnGrid:
 
     def _look_up(self, values: np.ndarray, index: list[npt.NDArray[np.int64]]) -> FloatArray:
         """Values at lattice points; outside the grid, what is far outside."""
-        box = _box_of(index, values.shape)
-        if box is not None:
-            return values[box].astype(np.float64)
+        runs = _runs_of(index)
+        if runs is not None:
+            # The part of the box that lies in the grid.
+            ends = [(max(low, 0), min(high, n)) for (low, high), n in zip(runs, values.shape, strict=True)]
+            found = np.full([high - low for low, high in runs], _far(self.grid))
+            if all(low < high for low, high in ends):
+                own = tuple(
+                    slice(low - first, high - first) for (low, high), (first, _) in zip(ends, runs, strict=True)
+                )
+                found[own] = values[tuple(slice(*pair) for pair in ends)]
+            return found
         outside = [(i < 0) | (i >= n) for i, n in zip(index, values.shape, strict=True)]
         z, y, x = (np.clip(i, 0, n - 1) for i, n in zip(index, values.shape, strict=True))
-        found = values[z, y, x].astype(np.float64)
+        found = np.asarray(values[z, y, x], np.float64)
         if any(o.any() for o in outside):
             found[np.broadcast_to(outside[0] | outside[1] | outside[2], found.shape)] = _far(self.grid)
         return found
 
     def _of_box(self, box: tuple[slice, ...]) -> FloatArray:
         """At the centres of a box of voxels what _interpolated gives at points: the mean of corners that are known."""
+        from payloadfield.geometry.compiled.nearest import mean_of_corners
+
         corners = self.corner[tuple(slice(part.start, part.stop + 1) for part in box)]
-        most = 2 * self.known
-        known, total = np.abs(corners) < most, np.clip(corners, -most, most, dtype=np.float64)
-        for axis in range(3):
-            total, known = np.moveaxis(total, axis, 0), np.moveaxis(known, axis, 0)
-            total = np.moveaxis(total[1:] + total[:-1], 0, axis)
-            known = np.moveaxis(known[1:] & known[:-1], 0, axis)
-        total /= 8
-        size = np.where(known, np.abs(total), most)
-        return np.negative(size, out=size, where=self.centre[box])
+        distance = np.empty(tuple(part.stop - part.start for part in box))
+        mean_of_corners(corners, self.centre[box], 2 * self.known, distance)
+        return distance
 
     def _interpolated(self, place: list[FloatArray], *, all_known: bool = False) -> FloatArray:
         """Trilinear between corners, distances cut at what is known; large if `all_known` and a corner is not."""
@@ -158,17 +162,25 @@ class MeshOnGrid:
         return np.where(is_known, total, np.where(total < 0, -most, most)) if all_known else total
 
 
-def _box_of(index: list[npt.NDArray[np.int64]], shape: tuple[int, ...]) -> tuple[slice, ...] | None:
-    """Slices for indices that run one by one along an axis each, within the array; None for any others."""
+def _runs_of(index: list[npt.NDArray[np.int64]]) -> list[tuple[int, int]] | None:
+    """First and one beyond the last of indices that run one by one along an axis each; None for any others."""
     found = []
-    for axis, (each, n) in enumerate(zip(index, shape, strict=True)):
+    for axis, each in enumerate(index):
         if each.ndim != 3 or each.size != each.shape[axis] or not each.size:
             return None
         run = each.reshape(-1)
-        if run[0] < 0 or run[-1] >= n or (np.diff(run) != 1).any():
+        if (np.diff(run) != 1).any():
             return None
-        found.append(slice(int(run[0]), int(run[-1]) + 1))
-    return tuple(found)
+        found.append((int(run[0]), int(run[-1]) + 1))
+    return found
+
+
+def _box_of(index: list[npt.NDArray[np.int64]], shape: tuple[int, ...]) -> tuple[slice, ...] | None:
+    """Slices for indices that run one by one along an axis each, within the array; None for any others."""
+    runs = _runs_of(index)
+    if runs is None or any(first < 0 or last > n for (first, last), n in zip(runs, shape, strict=True)):
+        return None
+    return tuple(slice(first, last) for first, last in runs)
 
 
 def _far(grid: VoxelGrid) -> float:
