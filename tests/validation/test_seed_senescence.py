@@ -240,7 +240,7 @@ def sasp(**more):
     ratios = [
         np.nanmean(near) / np.nanmean(far)
         for near, far in planes
-        if np.isfinite(near).sum() > 4 < np.isfinite(far).sum()
+        if np.isfinite(near).sum() > 4 < np.isfinite(far).sum() and np.nanmean(far) > 0
     ]
     return float(np.nanmean(field)), ratios
 
