@@ -22,7 +22,7 @@ SIZE_TOLERANCE = 1e-9
 MAX_VOXELS = 2**33
 # Corners per slab, and least planes of voxels: bounds the temporary arrays to some 100 MB, and what slabs do twice
 # where they meet to a part.
-SLAB_CORNERS, LEAST_PLANES = 2**21, 8
+SLAB_CORNERS, LEAST_PLANES = 2**21, 4
 
 
 @dataclass(frozen=True)
