@@ -1,11 +1,12 @@
-// The levels that fit into one block's shared memory, as one launch.
+// The levels that fit into one block's shared memory, as one launch. The V-cycle over them takes a block four times as
+// wide as the others: it is alone on its multiprocessor, and as long as it has nodes for each thread.
 
 // Smoothing step of one level in shared memory; a barrier follows.
 __device__ __forceinline__ void smooth_level(
     const long long n, const int width, const int* __restrict__ neighbour, const float* __restrict__ g,
     const small* __restrict__ inverse, const small weight, const small* b, const small* x, small* out
 ) {
-    for (long long i = threadIdx.x; i < n; i += BLOCK) {
+    for (long long i = threadIdx.x; i < n; i += blockDim.x) {
         const small total = inflow(i, n, width, neighbour, g, x);
         out[i] = (small(1) - weight) * x[i] + weight * (b[i] + total) * inverse[i];
     }
@@ -16,7 +17,7 @@ __device__ __forceinline__ void smooth_level(
 //
 // Two smoothing steps, the next level's correction, two steps; on the last level x_i = b_i q_i. Tables of the levels
 // are laid end to end; nodes, parents and children count from the first node of their level.
-// over: one block by n_designs
+// over: one wide block by n_designs
 // shared: 3 n_node small
 // twin: ReferenceBackend._cycle
 //   n_levels     scalar               [1] levels, the last included
@@ -34,7 +35,7 @@ __device__ __forceinline__ void smooth_level(
 //   second       scalar               [1] weight of the inner ones
 //   rhs          (n_designs, n_top)   [nM um] b of the first of these levels
 //   out          (n_designs, n_top)   [nM]
-extern "C" __global__ void __launch_bounds__(BLOCK, 1) small_levels(
+extern "C" __global__ void __launch_bounds__(4 * BLOCK) small_levels(
     const int n_levels, const long long n_node, const long long* __restrict__ offset, const int* __restrict__ width,
     const long long* __restrict__ table_start, const int* __restrict__ neighbour, const float* __restrict__ g,
     const int* __restrict__ parent, const long long* __restrict__ child_start, const int* __restrict__ child,
@@ -49,34 +50,34 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) small_levels(
     small* x = pool + n_node;
     small* t = pool + 2 * n_node;
     const int bottom = n_levels - 1;
-    for (long long i = threadIdx.x; i < offset[1]; i += BLOCK) b[i] = rhs[i];
+    for (long long i = threadIdx.x; i < offset[1]; i += blockDim.x) b[i] = rhs[i];
     __syncthreads();
     for (int level = 0; level < bottom; ++level) {
         const long long lo = offset[level], hi = offset[level + 1], n = hi - lo, table = table_start[level];
-        for (long long i = lo + threadIdx.x; i < hi; i += BLOCK) x[i] = first * (b[i] * inverse[i]);
+        for (long long i = lo + threadIdx.x; i < hi; i += blockDim.x) x[i] = first * (b[i] * inverse[i]);
         __syncthreads();
         smooth_level(n, width[level], neighbour + table, g + table, inverse + lo, second, b + lo, x + lo, t + lo);
-        for (long long i = threadIdx.x; i < n; i += BLOCK) {
+        for (long long i = threadIdx.x; i < n; i += blockDim.x) {
             const small total = inflow(i, n, width[level], neighbour + table, g + table, t + lo);
             x[lo + i] = b[lo + i] + total - t[lo + i] / inverse[lo + i];
         }
         __syncthreads();
-        for (long long k = hi + threadIdx.x; k < offset[level + 2]; k += BLOCK) {
+        for (long long k = hi + threadIdx.x; k < offset[level + 2]; k += blockDim.x) {
             small total = small(0);
             for (long long c = child_start[k]; c < child_start[k + 1]; ++c) total += x[lo + child[c]];
             b[k] = total;
         }
     }  // no barrier: up to the next one every thread reads of b what it wrote
-    for (long long i = offset[bottom] + threadIdx.x; i < offset[n_levels]; i += BLOCK) t[i] = b[i] * inverse[i];
+    for (long long i = offset[bottom] + threadIdx.x; i < offset[n_levels]; i += blockDim.x) t[i] = b[i] * inverse[i];
     __syncthreads();
     for (int level = bottom - 1; level >= 0; --level) {
         const long long lo = offset[level], hi = offset[level + 1], n = hi - lo, table = table_start[level];
-        for (long long i = lo + threadIdx.x; i < hi; i += BLOCK) t[i] += t[hi + parent[i]];
+        for (long long i = lo + threadIdx.x; i < hi; i += blockDim.x) t[i] += t[hi + parent[i]];
         __syncthreads();
         smooth_level(n, width[level], neighbour + table, g + table, inverse + lo, second, b + lo, t + lo, x + lo);
         smooth_level(n, width[level], neighbour + table, g + table, inverse + lo, first, b + lo, x + lo, t + lo);
     }
-    for (long long i = threadIdx.x; i < offset[1]; i += BLOCK) out[i] = t[i];
+    for (long long i = threadIdx.x; i < offset[1]; i += blockDim.x) out[i] = t[i];
 }
 
 // Z_k = sum_i z_i over the nodes i of aggregate k;   Q_k = 1 / (Z_k / D + s_k)

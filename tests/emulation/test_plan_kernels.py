@@ -450,12 +450,12 @@ def test_cycle_is_that_of_the_reference_wherever_the_small_levels_begin(name, mo
     case = Case(name, "float64", most_nodes)
     case.set_operator()
     tables, (b, found, other, _) = case.a.tables(FIELD), case.a.cycle_vectors(0, case.n)
-    case.a.r[...], rr, rho = case.vector(low=-1.0), np.ones((DESIGNS, 1)), np.zeros((DESIGNS, 1))
+    case.a.r[...], rr, rho = case.vector(low=-1.0), np.ones(DESIGNS), np.zeros(DESIGNS)
     case.solver._precondition(FIELD, rr, b, [found, other], rho)
     right = as_double(case.a.r) / as_double(case.a.D[FIELD])[:, None]
     case.close(b, right)
     case.close(found, of_designs(lambda d: case.twins[d]._cycle(FIELD, 0, right[d])))
-    case.close(rho, (as_double(case.a.r) * found).sum(axis=1, keepdims=True))
+    case.close(rho[:, None], (as_double(case.a.r) * found).sum(axis=1, keepdims=True))
     begins = {1: case.plan.group(FIELD).hierarchy.n_levels - 1, 60: 1, 10_000: 0}[most_nodes]
     assert tables.first_small == begins
 

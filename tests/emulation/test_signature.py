@@ -107,6 +107,18 @@ def test_another_number_of_arguments_is_refused():
         check_launch(SMOOTH, smooth_arguments()[:-1], BUILD)
 
 
+def test_a_wide_block_has_four_times_the_threads():
+    kernels = list_kernels(of_mechanism=False)
+    wide = [name for name, kernel in kernels.items() if kernel.over.startswith("one wide block")]
+    assert wide == ["small_levels"]
+    integers, numbers = (lambda n: np.zeros(n, np.int64)), (lambda n: np.zeros(n, np.float32))
+    levels = integers(3), np.zeros(2, np.int32), integers(3), np.zeros(8, np.int32), numbers(8)
+    nodes = np.zeros(5, np.int32), integers(6), np.zeros(4, np.int32), numbers(5)
+    arguments = 2, 5, *levels, *nodes, 0.5, 0.5, numbers(4), numbers(4)
+    launch = check_launch(kernels["small_levels"], arguments, BUILD)
+    assert (launch.grid, launch.block, launch.shared) == ((1, 1), 4 * BUILD.block, 3 * 5 * 4)
+
+
 def test_threads_may_be_spread_over_a_multiple_of_a_size():
     assert check_launch(STAGE_RHS, stage_arguments(), BUILD).grid == (-(-32 * 9 // BUILD.block), 1)
 

@@ -64,6 +64,17 @@ def test_every_open_voxel_has_a_place_and_words_without_one_are_left_out(width):
     np.testing.assert_array_equal(np.flatnonzero(bits), np.sort(table.place))
 
 
+def test_what_is_closed_costs_nothing():
+    """The same open voxels in a grid with closed planes and rows around them."""
+    maps = make_maps(40, False)
+    z, y, x = np.unravel_index(maps.voxel, maps.shape)
+    shape = (50, 60, 40 + 3 * WORD)
+    around = SimpleNamespace(
+        **vars(maps) | {"shape": shape, "voxel": np.ravel_multi_index((z + 7, y + 9, x + WORD), shape)}
+    )
+    np.testing.assert_array_equal(make_words(around).words, make_words(maps).words)
+
+
 def test_more_places_than_an_int_can_number_are_refused(monkeypatch):
     monkeypatch.setattr(tables, "MOST_PLACES", 600)
     with pytest.raises(BackendError, match="got 640 cells in words with an open voxel; a GPU takes 600"):

@@ -1,9 +1,10 @@
 """Declarations of the kernels, read from their sources: parameter list and the comment above are the one truth.
 
 A comment has the equation, then a sentence, then
-    over: n | n by n_rows | 32 n | blocks of n | one block    what the threads, or the blocks, are spread over
-    shared: 3 n_node small                             dynamic shared memory, if any
-    twin: NAME                                         the NumPy operation that the kernel equals
+    over: n | n by n_rows | 32 n        what the threads are spread over
+    over: blocks of n | one block       ... or the blocks; one wide block has four times the threads
+    shared: 3 n_node small              dynamic shared memory, if any
+    twin: NAME                          the NumPy operation that the kernel equals
 and one line for each parameter: name, shape or `scalar`, [unit], note. In the note, `in place` says that an output is
 also read, `moves (shape)` that no more than this of the array is moved, `up to NAME` and `below NAME` bound an integer.
 """
@@ -19,7 +20,8 @@ from payloadfield.errors import BackendError
 from payloadfield.resources import find_folder
 
 _KERNEL = re.compile(
-    r'((?://[^\n]*\n)+)extern "C" __global__ void __launch_bounds__\(BLOCK(?:, 1)?\) (\w+)\((.*?)\) \{', re.DOTALL
+    r'((?://[^\n]*\n)+)extern "C" __global__ void __launch_bounds__\((?:4 \* )?BLOCK(?:, 1)?\) (\w+)\((.*?)\) \{',
+    re.DOTALL,
 )
 _PARAMETER = re.compile(r"(const )?(long long|int|real|small|float|double)(\*)?( __restrict__)? (\w+)")
 _LINE = re.compile(r"//   (\w+)\s+(scalar|\([^)]*\))\s+\[([^\]]*)\] ?(.*)")

@@ -21,6 +21,9 @@ from payloadfield.errors import BackendError
 _DTYPES: dict[str, np.dtype[Any]] = {
     name: np.dtype(code) for name, code in (("double", "f8"), ("float", "f4"), ("int", "i4"), ("long long", "i8"))
 }
+WIDE, WIDER = "one wide block", 4
+"""What a block is called that has more threads than the others, and how many times as many."""
+
 _BOUND = re.compile(r"(up to|below) (\w+)")
 
 
@@ -39,8 +42,8 @@ class Build:
         """Refuse types and block sizes that the kernels are not written for."""
         if {self.real, self.small} - {"double", "float"}:
             raise BackendError(f"kernels: got real = {self.real}, small = {self.small}; allowed: double, float")
-        if self.block & (self.block - 1) or not 2 <= self.block <= 1024:
-            raise BackendError(f"kernels: got {self.block} threads a block; a power of two from 2 to 1024 is needed")
+        if self.block & (self.block - 1) or not 2 <= self.block <= 256:
+            raise BackendError(f"kernels: got {self.block} threads a block; a power of two from 2 to 256 is needed")
 
     def dtype(self, ctype: str) -> np.dtype[Any]:
         """NumPy's type for a type of the sources."""
@@ -84,7 +87,8 @@ def check_launch(
             _check_array(where, parameter, value, build, sizes)
     _check_bounds(where, kernel, sizes)
     _check_overlap(where, pairs)
-    return Launch(kernel.name, grid, build.block, _shared_bytes(kernel.shared, sizes, build), tuple(values))
+    threads = build.block * (WIDER if kernel.over.startswith(WIDE) else 1)
+    return Launch(kernel.name, grid, threads, _shared_bytes(kernel.shared, sizes, build), tuple(values))
 
 
 def _is_size(parameter: Parameter) -> bool:
@@ -109,7 +113,7 @@ def _cast(where: str, parameter: Parameter, value: Any, build: Build) -> Any:
 def _grid(where: str, over: str, sizes: Mapping[str, int], block: int) -> tuple[int, int]:
     """Blocks along x and y."""
     items, _, rows = over.partition(" by ")
-    if items == "one block":
+    if items in ("one block", WIDE):
         blocks = 1
     elif items.startswith("blocks of "):
         blocks = sizes[items.removeprefix("blocks of ")]

@@ -386,5 +386,7 @@ class StepProgram:
             rows["typical"], rows["seen"], a.m, a.small.reshape(-1), a.small_terms.reshape(N_STAGES, -1),
             rows["largest"], rows["floor"],
         )  # fmt: skip
-        given = weights, weight_of, rows["floor"], flat, after, change
-        self.do("step_error", n, n_rows, n_kinds, *given, *sums, of["sum"].reshape(-1))
+        self.do(
+            "step_error", n, n_rows, n_kinds, weights, weight_of, rows["floor"], flat, after, change, *sums,
+            of["sum"].reshape(-1),
+        )  # fmt: skip

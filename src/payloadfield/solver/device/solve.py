@@ -106,34 +106,34 @@ class FieldSolver:
         """
         a, t = self.a, self.a.tables(field)
         operator, (b, *turns) = (a.D[field], *t.around, a.zeroth[field]), a.cycle_vectors(0, a.n)
-        old, rr, p_old, p = None, first, None, None
+        before: list[Any] = []
+        rr, p_old, p = self._flat(first), None, None
         for k in range(iterations):
-            rho, p_image, free = a.rho[k % 2], a.p_image[k % 2], [vector for vector in turns if vector is not p]
+            rho, p_image = self._flat(a.rho[k % 2]), self._flat(a.p_image[k % 2])
+            free = [vector for vector in turns if vector is not p]
             self._precondition(field, rr, b, free, rho)
-            images = a.image, *a.total(a.n_designs, a.n_places), self._flat(p_image)
-            p_old, p = p, free[0] if p is None else free[1]
-            if old is None:
+            images = a.image, *a.total(a.n_designs, a.n_places), p_image
+            p_old, p = p, free[1] if before else free[0]
+            if before:
+                self.do("apply_next", a.n, *operator, rr, before[0], rho, before[1], free[0], p_old, p, *images)
+            else:
                 self.do("apply_dot", a.n, *operator, p, *images)
-            else:
-                scalars = (self._flat(value) for value in (rr, old[0], rho, old[1]))
-                self.do("apply_next", a.n, *operator, *scalars, free[0], p_old, p, *images)
             if is_begun:  # x is carried from step to step
-                self.do("hold", 1, a.clock.size, a.clock, p_image)
-            is_last = k + 1 == iterations
-            left = last if is_last else a.rr[1 + k % 3]
-            now, total = (rr, rho, p_image), (*a.total(a.n_designs, a.n), self._flat(left))
-            scalars = [self._flat(value) for value in now]
+                self.do("hold", 1, a.clock.size, a.clock, a.p_image[k % 2])
+            is_last, now = k + 1 == iterations, [rr, rho, p_image]
+            left = self._flat(last if is_last else a.rr[1 + k % 3])
+            total = *a.total(a.n_designs, a.n), left
             if k % 2 == 0 and not is_last:  # x follows with the next direction
-                self.do("step_residual", a.n, *scalars, a.image, a.r, *total)
+                self.do("step_residual", a.n, *now, a.image, a.r, *total)
             else:
-                before = [self._flat(value) for value in old] if k % 2 else [*scalars[:2], a.no_image]
-                given = *before, *scalars, p_old if k % 2 else p, p, a.image, int(k < 2 and not is_begun), x, a.r
-                if is_last and t.n_pockets == 1:
+                earlier = (*before, *now, p_old) if k % 2 else (rr, rho, a.no_image, *now, p)
+                given = *earlier, p, a.image, int(k < 2 and not is_begun), x, a.r, *total
+                if is_last and residual.shape[1] == 1:
                     more = *a.total(a.n_designs, a.n, which=1), self._flat(residual)
-                    self.do("advance_last", a.n, x.shape[1], row, *given, *total, *more)
+                    self.do("advance_last", a.n, x.shape[1], row, *given, *more)
                     return
-                self.do("advance", a.n, x.shape[1], row, *given, *total)
-            old, rr = now, left
+                self.do("advance", a.n, x.shape[1], row, *given)
+            before, rr = now, left
         self.pocket_sums(field, a.r, residual)
 
     def _flat(self, value: Any) -> Any:
@@ -141,23 +141,23 @@ class FieldSolver:
         return value.reshape(self.a.n_designs)
 
     def _precondition(self, field: int, rr: Any, b: Any, free: Sequence[Any], rho: Any) -> None:
-        """V-cycle of the right-hand side, in free[0], and rho = r.z, (D, 1); free[1] is for use on the way."""
+        """V-cycle of the right-hand side, in free[0], and rho = r.z; free[1] is for use on the way. rr, rho: (D,)."""
         a, t, n = self.a, self.a.tables(field), self.a.n
-        (x, other), (first, second), norm = free[:2], a.weights, self._flat(rr)
+        (x, other), (first, second) = free[:2], a.weights
         if t.first_small == 0:
-            self.do("scale", n, a.D[field], norm, a.r, b)
+            self.do("scale", n, a.D[field], rr, a.r, b)
             self._cycle_of_few(field, b, x)
-            self.do("dot_cycle", n, a.D[field], norm, b, x, *a.total(a.n_designs, n), self._flat(rho))
+            self.do("dot_cycle", n, a.D[field], rr, b, x, *a.total(a.n_designs, n), rho)
             return
         table = *t.around, a.inverse[field][0]
         coarse_b, coarse_x, _ = a.cycle_vectors(1, t.sizes[1])
-        self.do("begin_cycle", n, *table, a.D[field], first, second, norm, a.r, b, x)
+        self.do("begin_cycle", n, *table, a.D[field], first, second, rr, a.r, b, x)
         links = t.child_start[0], t.child[0], a.inverse[field][1]
         self.do("restrict_finest", n, t.sizes[1], *table, b, x, *links, first, coarse_b, coarse_x)
         coarse = self._cycle(field, 1)
         self.do("prolong_finest", n, t.sizes[1], *table, second, b, x, t.parent[0], coarse, other)
-        total = *a.total(a.n_designs, a.n_places), self._flat(rho)
-        self.do("end_cycle", n, *table, first, b, other, a.D[field], norm, x, *total)
+        total = *a.total(a.n_designs, a.n_places), rho
+        self.do("end_cycle", n, *table, first, b, other, a.D[field], rr, x, *total)
 
     def _cycle(self, field: int, k: int) -> Any:
         """V-cycle from b and x of a level above the voxels, the first smoothing step done; the result's vector."""
