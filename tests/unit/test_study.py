@@ -337,3 +337,12 @@ def test_a_mechanism_of_the_users_own_reads_its_parameters_from_the_study(tmp_pa
     assert study.schedule[0].dose == {0: 1000.0}
     assert study.cells.n_cells == 0
     assert study.effective["mechanism"] == str(tmp_path / "m.toml")
+
+
+def test_a_wash_of_nothing_may_be_said_and_changes_nothing() -> None:
+    with pytest.raises(StudyError, match="neither dose nor curve nor wash"):
+        load(schedule=[*BASE["schedule"][:1], {"at": "1 h"}])
+    study = load(schedule=[*BASE["schedule"][:1], {"at": "1 h", "wash": 0}])
+    again = load_study(dict(study.effective))
+    assert [event.wash for event in study.schedule] == [event.wash for event in again.schedule] == [0, 0]
+    assert not study.schedule[1].dose and not study.schedule[1].curve

@@ -117,7 +117,8 @@ def resolve_schedule(
                 f"is at {row.at / 3600:g} h, before the event above it at {latest / 3600:g} h; list events in order",
             )
         latest = max(latest, row.at)
-        if not row.dose and not row.curve and row.wash == 0:
+        # A wash of 0 that is said, as one of several in a comparison, changes nothing and is no slip.
+        if not row.dose and not row.curve and "wash" not in row.model_fields_set:
             problems.add(key, "neither dose nor curve nor wash; say what happens to the bath")
         elif not has_bath:
             problems.add(key, 'there is no bath to dose or wash; open a side to it, such as [boundary] z_high = "bath"')
