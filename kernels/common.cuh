@@ -118,11 +118,12 @@ struct Around {
 
 // Open voxel at a place of the table of words, -1 where it is closed. Place 32 w + l is cell l of word w, 32 cells along
 // x: its open cells as bits, its first open voxel, the voxels beyond its low and its high end, and the words beside it
-// along -y, +y, -z and +z, -1 where there is none. Voxels are numbered along x.
+// along -y, +y, -z and +z, -1 where there is none. Voxels are numbered along x. Rows of 32 bytes are read in two pieces,
+// by all threads of a warp at once.
 __device__ __forceinline__ int voxel_at(const long long place, const int* __restrict__ words) {
-    const int* word = words + place / 32 * 8;
-    const unsigned int open = word[0], own = 1u << (place & 31);
-    return open & own ? word[1] + __popc(open & (own - 1)) : -1;
+    const int2 word = ((const int2*)words)[place / 32 * 4];
+    const unsigned int open = word.x, own = 1u << (place & 31);
+    return open & own ? word.y + __popc(open & (own - 1)) : -1;
 }
 
 // What is around the open voxel at a place; false where it is closed, or beyond all words. A face stands with the voxel
@@ -132,15 +133,18 @@ __device__ __forceinline__ bool look_around(
     const float* __restrict__ faces, Around& at
 ) {
     if (place >= 32 * n_words) return false;
-    const int lane = place & 31, i = voxel_at(place, words);
-    if (i < 0) return false;
-    const int* word = words + place / 32 * 8;
-    const unsigned int open = word[0], own = 1u << lane;
+    const int4 *row = (const int4*)words + place / 32 * 2, word = row[0], beside = row[1];
+    const int lane = place & 31;
+    const unsigned int open = word.x, own = 1u << lane;
+    if (!(open & own)) return false;
+    const int i = word.y + __popc(open & (own - 1));
     at.i = i;
-    at.j[0] = lane == 0 ? word[2] : open & own >> 1 ? i - 1 : -1;
-    at.j[1] = open & own << 1 ? i + 1 : word[3];
-#pragma unroll
-    for (int d = 2; d < 6; ++d) at.j[d] = word[2 + d] < 0 ? -1 : voxel_at(32LL * word[2 + d] + lane, words);
+    at.j[0] = lane == 0 ? word.z : open & own >> 1 ? i - 1 : -1;
+    at.j[1] = open & own << 1 ? i + 1 : word.w;
+    at.j[2] = beside.x < 0 ? -1 : voxel_at(32LL * beside.x + lane, words);
+    at.j[3] = beside.y < 0 ? -1 : voxel_at(32LL * beside.y + lane, words);
+    at.j[4] = beside.z < 0 ? -1 : voxel_at(32LL * beside.z + lane, words);
+    at.j[5] = beside.w < 0 ? -1 : voxel_at(32LL * beside.w + lane, words);
 #pragma unroll
     for (int d = 0; d < 6; ++d) {
         const int j = at.j[d];

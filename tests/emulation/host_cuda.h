@@ -19,6 +19,8 @@ using std::exp; using std::fabs; using std::fma; using std::log; using std::log1
 #define __shared__ static
 #define DYNAMIC_SHARED(type, name) type* name = (type*)host_shared.data()
 
+struct int2 { int x, y; };
+struct int4 { int x, y, z, w; };
 #define __popc __builtin_popcount
 #define __threadfence()
 static inline int atomicAdd(int* place, int more) {
