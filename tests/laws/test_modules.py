@@ -78,8 +78,8 @@ def test_modules_that_are_off_change_not_one_digit():
 
 
 def sorbing(**changes):
-    """A ball of polymer in a closed box; payload that mixes at once."""
-    ball = {"shape": "sphere", "material": "PCL", "centre": ["25 um", "25 um", "20 um"], "radius": "14 um"}
+    """A ball of polymer in a closed box, its skin smaller than the open part of every voxel; payload mixes at once."""
+    ball = {"shape": "sphere", "material": "PCL", "centre": ["25 um", "25 um", "20 um"], "radius": "13 um"}
     return {
         "duration": "48 h", "grid": {"size": ["50 um", "50 um", "40 um"], "voxel": "10 um"}, "agent": "T-DXd",
         "scaffold": [ball], "initial": {"fields": {"payload": "100 nM"}}, "modules": {"polymer_sorption": True},
