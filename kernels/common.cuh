@@ -30,8 +30,9 @@ __device__ __forceinline__ real larger(const real a, const real b) {
     return b > a ? b : a;
 }
 
-// base^exponent; an exponent known to the compiler costs a product or two.
+// base^exponent; the commonest exponents cost a product or two.
 __device__ __forceinline__ real power(const real base, const real exponent) {
+    if (exponent == real(1)) return base;
     if (exponent == real(2)) return base * base;
     if (exponent == real(3)) return base * base * base;
     if (exponent == real(-1)) return real(1) / base;
@@ -41,14 +42,14 @@ __device__ __forceinline__ real power(const real base, const real exponent) {
 
 // x^n / (K^n + x^n), and 0 for x <= 0.
 __device__ __forceinline__ real hill(const real x, const real half, const real exponent) {
-    return x > real(0) ? real(1) / (real(1) + pow(half / x, exponent)) : real(0);
+    return x > real(0) ? real(1) / (real(1) + power(half / x, exponent)) : real(0);
 }
 
 // d hill / dx, taken no nearer to zero than a trillionth of K.
 __device__ __forceinline__ real hill_slope(const real x, const real half, const real exponent) {
     if (x < real(0)) return real(0);
     const real ratio = larger(x / half, real(1e-12));
-    const real raised = pow(ratio, exponent);
+    const real raised = power(ratio, exponent);
     return exponent / (half * ratio * (real(1) + raised) * (real(1) + real(1) / raised));
 }
 

@@ -57,7 +57,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) heal(
 //
 // The right-hand side that a solve begins with: a field's own row, and what other fields' increments do to it.
 // over: n by n_designs
-// twin: ReferenceBackend.add_product
+// twin: ReferenceBackend.add_products
 //   n         scalar                    [1] open voxels
 //   n_fields  scalar                    [1]
 //   field     scalar                    [1] below n_fields

@@ -157,8 +157,8 @@ def test_rows_are_coupled_added_and_subtracted(case, pairs):
     case.launch("couple_row", case.n, 4, 2, 3, len(pairs), *of, fields, rows, increments, out, *total)
     expected = as_double(fields[:, 2])
     for d, twin in enumerate(case.twins):
-        for field, row in pairs.items():
-            twin.add_product(expected[d], as_double(rows[d, row]), as_double(increments[d, field]), 1.0)
+        given = as_double(rows[d]), list(pairs.values()), as_double(increments[d]), list(pairs)
+        twin.add_products(expected[d], *given)
     case.close(out, expected)
     case.close(total[-1][:, None], (expected**2).sum(axis=1, keepdims=True))
     case.launch("subtract_row", case.n, 3, 0, rows, out)

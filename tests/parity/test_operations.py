@@ -93,6 +93,7 @@ def outcomes(backend):
         method(*arguments[:at], result, *arguments[at:], **keywords)
         return result
 
+    pairs = np.array([2, 0]), np.array([u, old]), np.array([1, 0])
     for k in range(4):
         first = terms[:k]
         found[f"combine {k}"] = written(backend.combine, out, u, first, few[:k], at=0)
@@ -100,7 +101,7 @@ def outcomes(backend):
         found[f"stage_rhs {k}"] = written(backend.stage_rhs, out, 0, u, 0.7, first, few[:k], at=5)
     found["clamp"] = written(backend.clamp, out, u, at=0)
     found["gather"] = written(backend.gather, out, entries, 0.3, at=2)
-    found["add_product"] = written(backend.add_product, out, u, old, -0.6, at=0)
+    found["add_product"] = written(backend.add_products, out, terms, *pairs, at=0)
     found["norm"], found["sums"] = backend.norm(u), backend.sums(terms)
     if plan.cells.n_cells:
         found["state_error_norms"] = backend.state_error_norms(*states, np.linspace(0.5, 2.0, plan.n_states))

@@ -12,7 +12,11 @@ from tests.mechanism_oracle import ADC, RICH, Point, Slopes, cell_rates, voxel_r
 
 from payloadfield.errors import MechanismError
 from payloadfield.mechanism import evaluate, generate, load_mechanism
+from payloadfield.mechanism.assignments import ENTRY, ITEM, Access, Add, Assign, Kernel, Sheet, Store
+from payloadfield.mechanism.calculus import mul
 from payloadfield.mechanism.elimination import eliminate
+from payloadfield.mechanism.lowering import lower
+from payloadfield.mechanism.nodes import Symbol
 from payloadfield.units import AVOGADRO_NM_UM3
 
 DIFFUSION = Path(__file__).parents[1] / "mechanisms" / "diffusion.toml"
@@ -256,6 +260,31 @@ def test_accumulators_and_exposures_are_eliminated_first_and_without_fill():
 def test_adc_stays_sparse():
     counts = generate(load_mechanism("adc"), "numpy").counts
     assert counts["n_lu"] <= 14 + 33 and counts["flops_cell_factor"] < 250
+
+
+def test_sums_over_a_footprint_that_differ_by_a_constant_are_one_sum():
+    """sum_e w_e a b_e and sum_e w_e c b_e: one loop's worth of b, and two products after it."""
+    entry, after = Sheet(ENTRY), Sheet(ITEM)
+    names = {name: Access(name, None, None, ITEM) for name in "ac"} | {"b": Access("b", None, "entry", ENTRY)}
+    for row, name in enumerate("ac"):
+        total = entry.total(f"sum.{name}", mul(Symbol("w."), Symbol(name), Symbol("b")))
+        after.store("out", row, total)
+    names["w."] = Access("weight", None, "entry", ENTRY)
+    blocks = lower(Kernel("made", "made", (), "c", names, [entry.block, after.block])).blocks
+    sums = [statement for block in blocks for statement in block.statements if isinstance(statement, Add)]
+    assert [str(item.value) for item in sums] == ["w. * b"]
+    stored = [str(item.value) for block in blocks for item in block.statements if isinstance(item, (Store, Assign))]
+    assert [text for text in stored if "bare" in text] == ["a * bare.sum.a", "c * bare.sum.a"]
+
+
+def test_death_adds_one_sum_over_the_footprint_however_much_is_released():
+    """The hazards of a cell are summed once for all of its contents."""
+    few, many = (
+        load_mechanism("adc", modules={"fate": True, "immune": True, "sources": is_many, "degrader": is_many})
+        for is_many in (False, True)
+    )
+    counts = [generate(mechanism, "numba").counts["flops_cell_factor_entry"] for mechanism in (few, many)]
+    assert len(many.states) > 1.5 * len(few.states) and counts[1] < 1.2 * counts[0]
 
 
 def test_no_cells_and_no_voxels_are_allowed(rich):

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from payloadfield.errors import MechanismError
 from payloadfield.mechanism import evaluate
-from payloadfield.mechanism.calculus import derivative, simplify
+from payloadfield.mechanism.calculus import derivative, let_go, simplify
 from payloadfield.mechanism.codegen import generate
 from payloadfield.mechanism.expressions import MAX_DEPTH, parse
+from payloadfield.mechanism.nodes import Number
 
 NAMES = {"x": 0.7, "y": 1.9, "long_name": 3.1}
 _PYTHON = {"exp": math.exp, "log": math.log, "sqrt": math.sqrt, "min": min, "max": max}
@@ -174,6 +175,14 @@ def test_slopes_at_zero_are_finite_and_not_negative(text):
 
 def test_hill_of_exponent_one_has_slope_one_over_k_at_zero():
     assert _slope(derivative(simplify(parse("hill(x, 4, 1)", "here")), "x"), {"x": 0.0}) == pytest.approx(0.25)
+
+
+def test_what_is_held_counts_in_the_value_and_not_in_the_slope():
+    expr = simplify(parse("x * held(x + z) + held(2)", "here"))
+    assert evaluate(expr, {"x": 3.0, "z": 1.0}) == 14.0
+    assert str(let_go(derivative(expr, "x"))) == str(simplify(parse("x + z", "here")))
+    assert derivative(expr, "z") == Number(0.0)
+    assert "held" not in str(let_go(expr)) and evaluate(let_go(expr), {"x": 3.0, "z": 1.0}) == 14.0
 
 
 def test_a_name_without_a_value_is_named():

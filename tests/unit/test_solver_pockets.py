@@ -1,14 +1,52 @@
 """Pockets in which nothing can happen are left out; those with a source, a cell or a bath are solved."""
 
 import textwrap
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from payloadfield.errors import StudyError
 from payloadfield.solver import Simulation
+from payloadfield.solver.conservation import PocketSystem
 from payloadfield.solver.discretisation import find_idle_pockets
 from payloadfield.study import load_study
+
+_RNG = np.random.default_rng(5)
+
+
+@pytest.mark.parametrize("sizes", [(1, 1), (3, 1, 3), (1, 40, 2), (30, 1, 30)])
+@pytest.mark.parametrize("is_finite", [False, True])
+def test_shifts_solve_the_whole_system(sizes, is_finite):
+    """Fields with one, few and many pockets, coupled in voxels and at entries of cells, against a dense solve."""
+    n, n_bath = 60, len(sizes) if is_finite else 0
+    starts, size = np.cumsum([0, *sizes]), sum(sizes)
+    pockets = [(np.arange(n) % count).astype(np.int32) for count in sizes]
+    system, dense = PocketSystem(sizes, finite_bath=is_finite), np.zeros((size + n_bath, size + n_bath))
+    for k, (start, count) in enumerate(zip(starts, sizes, strict=False)):
+        diagonal, at = 5.0 + _RNG.random(count), np.arange(start, start + count)
+        system.add_field(k, diagonal)
+        dense[at, at] += diagonal
+        for j in range(len(sizes)):
+            if j != k and not (sizes[k] == sizes[j] > 5):  # two fields of many pockets each are not in one loop here
+                for where, factor in ((slice(None), -1.0), (_RNG.integers(0, n, 25), 0.5)):
+                    values = 0.02 * _RNG.random(len(np.arange(n)[where]))
+                    system.add_coupling(k, j, factor, values, pockets[k], pockets[j], at=where)
+                    np.add.at(dense, (start + pockets[k][where], starts[j] + pockets[j][where]), factor * values)
+        if is_finite:
+            conductance = 0.1 * _RNG.random(count)
+            system.add_bath(k, 7.0, conductance, {j: 0.3 for j in range(len(sizes)) if j != k})
+            dense[at, size + k] -= conductance
+            dense[size + k, at] -= conductance
+            dense[size + k, size : size + n_bath] = 0.3
+            dense[size + k, size + k] = 7.0
+    system.factor()
+    right = _RNG.random(size + n_bath)
+    shifts, bath = system.solve([right[a:b] for a, b in pairwise(starts)], list(right[size:]))
+    expected = np.linalg.solve(dense, right)
+    np.testing.assert_allclose(np.concatenate(shifts), expected[:size], rtol=1e-12)
+    np.testing.assert_allclose(bath[:n_bath], expected[size:], rtol=1e-12)
+
 
 MECHANISM = """
     name = "made"

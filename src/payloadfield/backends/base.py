@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from payloadfield.backends.plan import Plan
 
+Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 SMOOTHER_INTERVAL = (2.0 / 6.0, 2.0)
@@ -93,8 +94,8 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def add_product(self, out: Floats, a: Floats, b: Floats, factor: float) -> None:
-        """out += factor * a * b, all (n,)."""
+    def add_products(self, out: Floats, a: Floats, rows: Integers, b: Floats, columns: Integers) -> None:
+        """out += sum_k a[rows[k]] b[columns[k]], in this order; out (n,), a and b (.., n)."""
 
     @abstractmethod
     def set_operator(self, field: int, sg: float, extra: Floats) -> None:

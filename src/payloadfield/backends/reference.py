@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from payloadfield.backends.base import MAX_ITERATIONS, Backend, Floats, SolveReport, smoother_weights
+from payloadfield.backends.base import MAX_ITERATIONS, Backend, Floats, Integers, SolveReport, smoother_weights
 from payloadfield.backends.plan import Hierarchy, Plan, TransportGroup
 
 
@@ -67,9 +67,10 @@ class ReferenceBackend(Backend):
         """See Backend."""
         np.maximum(values, 0.0, out=out)
 
-    def add_product(self, out: Floats, a: Floats, b: Floats, factor: float) -> None:
+    def add_products(self, out: Floats, a: Floats, rows: Integers, b: Floats, columns: Integers) -> None:
         """See Backend."""
-        out += factor * a * b
+        for row, column in zip(rows, columns, strict=True):
+            out += a[row] * b[column]
 
     def gather(self, entries: Floats, factor: float, out: Floats) -> None:
         """See Backend."""

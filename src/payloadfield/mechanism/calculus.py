@@ -104,9 +104,19 @@ def _rebuild(op: str, args: tuple[Expr, ...]) -> Expr:
     builders: dict[str, Callable[..., Expr]] = {"+": add, "*": mul, "/": div, "**": power, "neg": neg}
     if op in builders:
         return builders[op](*args)
+    if op == "held" and isinstance(args[0], Number):
+        return args[0]
     if op != "hill" and all(isinstance(arg, Number) for arg in args):
         return Number(_constant(op, tuple(arg.value for arg in args if isinstance(arg, Number))))
     return Call(op, args)
+
+
+def let_go(expr: Expr) -> Expr:
+    """The expression, in normal form, with x in place of held(x): once derivatives are taken the two are the same."""
+    if not isinstance(expr, Call):
+        return expr
+    args = tuple(let_go(arg) for arg in expr.args)
+    return args[0] if expr.op == "held" else expr if args == expr.args else _rebuild(expr.op, args)
 
 
 def _constant(op: str, values: tuple[float, ...]) -> float:
@@ -156,7 +166,8 @@ def _combine(op: str, parts: list[Expr], empty: Expr) -> Expr:
 def derivative(expr: Expr, name: str) -> Expr:
     """Partial derivative of an expression in normal form by the symbol `name`.
 
-    min and max are differentiated piecewise; the slope of hill(x, K, n) is taken as zero for x < 0.
+    min and max are differentiated piecewise; the slope of hill(x, K, n) is taken as zero for x < 0, that of held(x) as
+    zero everywhere: what changes so slowly that the Jacobian does without it, which a W-method allows.
     """
     return _derivative(expr, name, {})
 
@@ -164,6 +175,8 @@ def derivative(expr: Expr, name: str) -> Expr:
 def _derivative(expr: Expr, name: str, memo: dict[Expr, Expr]) -> Expr:
     if not isinstance(expr, Call):
         return ONE if expr == Symbol(name) else ZERO
+    if expr.op == "held":
+        return ZERO
     if expr not in memo:
         slopes = tuple(_derivative(arg, name, memo) for arg in expr.args)
         memo[expr] = ZERO if all(slope == ZERO for slope in slopes) else _RULES[expr.op](expr.args, slopes)

@@ -3,22 +3,23 @@
 Notation, per cell with footprint entries j of weight w_j: flows q_r with changes nu; a flow that depends on a field
 runs in every entry with the concentration there.
     J_ss = sum_r nu_r (sum_j w_j dq_r/ds),   M = (sg I - J_ss)^-1
-    alpha_fj = w_j sum_r nu_fr dq_r/ds,   A_f = sum_j alpha_fj
+    alpha_fj = w_j sum_r nu_fr dq_r/ds,   A_f = sum_j alpha_fj   (by rows of M, see responses.py)
     beta_gj = w_j sum_r nu_r dq_r/du_g,   kappa_fgj = w_j sum_r nu_fr dq_r/du_g
     entry_schur[(f, g), j] = -(kappa + A_f . M beta_gj)
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from payloadfield.mechanism.assignments import ENTRY, ITEM, STUDY, Access, Function, Kernel, Sheet
-from payloadfield.mechanism.calculus import ONE, ZERO, add, derivative, mul, neg, simplify
+from payloadfield.mechanism.calculus import ONE, ZERO, add, derivative, let_go, mul, neg, simplify
 from payloadfield.mechanism.dependency import cell_couplings, direct_couplings
-from payloadfield.mechanism.elimination import Elimination, eliminate, factor, solve, solve_transposed
+from payloadfield.mechanism.elimination import Elimination, eliminate, factor, solve
 from payloadfield.mechanism.flows import Flow, cell_flows
 from payloadfield.mechanism.model import COLLECTING, Contact, Mechanism
 from payloadfield.mechanism.nodes import Expr, Symbol
+from payloadfield.mechanism.responses import Responses
 
 _FOOTPRINT = ("start", "voxel", "weight")
 _POINT = ("states", "p", "cp", *_FOOTPRINT)
@@ -39,6 +40,10 @@ class CellKernels:
         collecting = [i for i, state in enumerate(mechanism.states) if state.kind in COLLECTING]
         self.jacobian = direct_couplings(self.flows, self.states)
         self.plan: Elimination = eliminate(len(self.states), self.jacobian, collecting)
+        self.responses = Responses(self.plan, self.flows, self.fields, self.states, self.exchanged)
+        self.answering = tuple(f for f in self.exchanged if self.responses.answers[f])
+        self.driving = tuple(f for f in self.exchanged if any(self.fields[f] in flow.slopes for flow in self.flows))
+        self.slots = (*self.plan.slots.values(), *self.responses.slots.values())
 
     def functions(self) -> tuple[Function, ...]:
         """All of them, in the order in which a step uses them."""
@@ -59,7 +64,7 @@ class CellKernels:
         table |= {name: Access(states, str(i), "item", ITEM) for i, name in enumerate(self.states)}
         table |= {name: Access("p", str(i), None, STUDY) for i, name in enumerate(self.mechanism.study_parameters)}
         table |= {name: Access("cp", str(i), "item", ITEM) for i, name in enumerate(self.mechanism.cell_parameters)}
-        table |= {f"lu.{slot}": Access("lu", str(slot), "item", ITEM) for slot in self.plan.slots.values()}
+        table |= {f"lu.{slot}": Access("lu", str(slot), "item", ITEM) for slot in self.slots}
         table |= {f"rhs.{name}": Access("rhs", str(i), "item", ITEM) for i, name in enumerate(self.states)}
         table["increment."] = Access("increment", None, "gather", ENTRY)
         table |= {f"{name}.": Access(name, None, None, STUDY) for name in ("sg", "sign")}
@@ -118,25 +123,31 @@ class CellKernels:
         for position, slot in self.plan.slots.items():
             row, column = (self.states[k] for k in position)
             middle.store("lu", slot, lu[position], f"1 / pivot, {row}" if row == column else f"{row}, {column}")
+        rows = self.responses.make_rows(lu, middle)
         for f in self.exchanged:
-            self._schur(f, slopes, lu, middle, second)
+            self._schur(f, rows, first, middle, second)
         arguments = (*_BASE, "sg", "lu", "entry_schur")
         doc = "Factors of sg I - J of every cell, and what its elimination adds at every entry [molecules/s per nM]."
         kernel = self._kernel("cell_factor", doc, arguments, [first, middle, second])
         return _single("cell_factor", doc, arguments, kernel)
 
-    def _schur(
-        self,
-        f: int,
-        slopes: dict[tuple[str, str], Expr],
-        lu: Mapping[tuple[int, int], Expr],
-        middle: Sheet,
-        second: Sheet,
-    ) -> None:
+    def _schur(self, f: int, rows: Sequence[Sequence[Expr]], first: Sheet, middle: Sheet, second: Sheet) -> None:
         """-(kappa + A_f . M beta), as -w sum_r (nu_fr + v . nu_r) dq_r/du_g with v = M^T A_f."""
-        name = self.fields[f]
-        lumped = [add(*(mul(flow.change(name), slopes[flow.name, s]) for flow in self.flows)) for s in self.states]
-        v = solve_transposed(self.plan, lu, lumped, middle, lambda i: f"{name}.{self.states[i]}")
+        name, answers = self.fields[f], self.responses.answers[f]
+        sizes = [
+            mul(
+                answer.coefficient,
+                ONE if answer.shape == ONE else first.total(f"shape.{name}.{k}", mul(WEIGHT, answer.shape)),
+            )
+            for k, answer in enumerate(answers)
+        ]
+        v = [
+            middle.define(
+                f"v.{name}.{state}",
+                add(*(mul(size, rows[answer.row][i]) for size, answer in zip(sizes, answers, strict=True))),
+            )
+            for i, state in enumerate(self.states)
+        ]
         gains = {
             flow.name: middle.define(
                 f"gain.{name}.{flow.name}",
@@ -160,13 +171,8 @@ class CellKernels:
     def _respond(self, f: int, arguments: tuple[str, ...]) -> Kernel:
         name = self.fields[f]
         before, entry = Sheet(ITEM), Sheet(ENTRY)
-        x = self._solution(before)
-        terms = (
-            mul(flow.change(name), flow.slope(s), x[i])
-            for flow in self.flows
-            if name in flow.changes
-            for i, s in enumerate(self.states)
-        )
+        products = self.responses.products(f, before)
+        terms = (mul(item.coefficient, item.shape, products[item.row]) for item in self.responses.answers[f])
         entry.store("out_entry", -1, mul(WEIGHT, add(*terms)))
         return self._kernel(f"cell_respond_{name}", name, arguments, [before, entry])
 
@@ -212,7 +218,7 @@ class CellKernels:
         )
         kernels = []
         for contact in self.mechanism.contacts:
-            rate, note = simplify(contact.rate), f"{contact.gives} to every cell that is touched"
+            rate, note = let_go(simplify(contact.rate)), f"{contact.gives} to every cell that is touched"
             kernels.append(self._contact(contact, arguments, rate, Sheet(ITEM), note))
         return Function("cell_contacts", doc, arguments, tuple(kernels), "f")
 
@@ -226,7 +232,7 @@ class CellKernels:
             k, sheet = self.states.index(contact.gives), Sheet(ITEM)
             unit: list[Expr] = [ONE if i == k else ZERO for i in range(len(self.states))]
             own = solve(self.plan, lu, unit, sheet, lambda i: self.states[i])[k]
-            value = mul(own, derivative(simplify(contact.rate), contact.gives))
+            value = mul(own, let_go(derivative(simplify(contact.rate), contact.gives)))
             kernels.append(self._contact(contact, arguments, value, sheet))
         return Function("cell_contact_gains", doc, arguments, tuple(kernels), "f")
 

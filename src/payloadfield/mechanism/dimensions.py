@@ -51,7 +51,14 @@ class _Check:
         if isinstance(expr, Symbol):
             return self.dimensions[expr.name]
         assert isinstance(expr, Call)
-        rules = {"+": self._alike, "min": self._alike, "max": self._alike, "neg": self._alike, "**": self._power}
+        rules = {
+            "+": self._alike,
+            "min": self._alike,
+            "max": self._alike,
+            "neg": self._alike,
+            "held": self._alike,
+            "**": self._power,
+        }
         rules |= {"*": self._product, "/": self._quotient, "sqrt": self._root, "hill": self._hill}
         return rules.get(expr.op, self._pure)(expr)
 

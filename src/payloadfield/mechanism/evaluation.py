@@ -68,5 +68,6 @@ _OPERATIONS: dict[str, Callable[..., Any]] = {
     "min": np.minimum,
     "max": np.maximum,
     "hill": hill,
+    "held": lambda a: a,
     "if_less": _if_less,
 }

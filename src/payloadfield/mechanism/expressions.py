@@ -15,10 +15,10 @@ from payloadfield.mechanism.nodes import Call, Expr, Number, Symbol, symbols
 
 __all__ = ["ALLOWED", "FUNCTIONS", "MAX_DEPTH", "MAX_LENGTH", "Expr", "parse", "symbols"]
 
-FUNCTIONS = {"exp": 1, "log": 1, "sqrt": 1, "min": 2, "max": 2, "hill": 3}
+FUNCTIONS = {"exp": 1, "log": 1, "sqrt": 1, "min": 2, "max": 2, "hill": 3, "held": 1}
 MAX_LENGTH = 1000  # characters of one expression
 MAX_DEPTH = 40  # nested parentheses, powers, quotients and functions
-ALLOWED = "numbers, names, + - * / **, parentheses, exp log sqrt min max hill(x, K, n)"
+ALLOWED = "numbers, names, + - * / **, parentheses, exp log sqrt min max hill(x, K, n) held(x)"
 
 _TOKEN = re.compile(
     r"(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<operator>\*\*|[-+*/(),])",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from payloadfield.mechanism.calculus import ONE, ZERO, derivative, simplify
+from payloadfield.mechanism.calculus import ONE, ZERO, derivative, let_go, simplify
 from payloadfield.mechanism.model import Field, Reaction, State
 from payloadfield.mechanism.nodes import Expr, symbols
 
@@ -52,5 +52,5 @@ def _flow(item: Reaction, changes: dict[str, Expr], species: Collection[str], fi
     rate = simplify(item.rate)
     present = symbols(rate)
     slopes = {name: derivative(rate, name) for name in species if name in present - item.lagging}
-    slopes = {name: slope for name, slope in slopes.items() if slope != ZERO}
-    return Flow(item.name, item.text, rate, changes, slopes, bool(present.intersection(fields)))
+    slopes = {name: let_go(slope) for name, slope in slopes.items() if slope != ZERO}
+    return Flow(item.name, item.text, let_go(rate), changes, slopes, bool(present.intersection(fields)))

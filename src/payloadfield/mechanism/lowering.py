@@ -1,11 +1,11 @@
-"""Passes over a kernel: drop what nobody reads, move what is constant out of loops, compute repeated parts once."""
+"""Passes over a kernel: drop what nobody reads, take constants out of loops and sums, compute repeated parts once."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
 
-from payloadfield.mechanism.assignments import ITEM, STUDY, Add, Assign, Block, Kernel, Statement, Store
+from payloadfield.mechanism.assignments import ENTRY, ITEM, STUDY, Add, Assign, Block, Kernel, Statement, Store
 from payloadfield.mechanism.calculus import add, mul
 from payloadfield.mechanism.nodes import Call, Expr, Number, Symbol, symbols
 
@@ -14,6 +14,7 @@ def lower(kernel: Kernel) -> Kernel:
     """The kernel with its passes applied, ready to print; `prelude` then holds what depends on the study only."""
     kernel = _without_unread(kernel)
     kernel = _Hoist(kernel).run()
+    kernel = _with_bare_sums(kernel)
     kernel = _Share(kernel).run()
     return _without_unread(kernel)
 
@@ -123,6 +124,54 @@ class _Hoist:
             self.lists[own].append(Assign(name, value))
             self.moved[expr] = Symbol(name)
         return self.moved[expr]
+
+
+def _with_bare_sums(kernel: Kernel) -> Kernel:
+    """Sums over entries without the factors that are the same at every entry: many then are one sum.
+
+    sum_e a b_e becomes a sum_e b_e, computed after the loop.
+    """
+    constant = {name for name, access in kernel.inputs.items() if access.level < ENTRY} | {"N_A"}
+    constant |= {statement.name for statement in kernel.prelude if not isinstance(statement, Store)}
+    blocks: list[Block] = []
+    due: list[Statement] = []
+    for block in kernel.blocks:
+        if block.level != ENTRY:
+            statements, due = due + block.statements, []
+            constant |= {statement.name for statement in statements if not isinstance(statement, Store)}
+            blocks.append(Block(block.level, statements))
+        else:
+            statements, due = _bare(block.statements, constant)
+            blocks.append(Block(block.level, statements))
+    return replace(kernel, blocks=[*blocks, Block(ITEM, due)] if due else blocks)
+
+
+def _bare(statements: list[Statement], constant: set[str]) -> tuple[list[Statement], list[Statement]]:
+    """The statements of a loop over entries with bare sums, and what is left to do with these after it."""
+    kept: list[Statement] = []
+    after: list[Statement] = []
+    known: dict[Expr, str] = {}
+    values = {item.name: item.value for item in statements if isinstance(item, Assign)}
+    for statement in statements:
+        if not isinstance(statement, Add):
+            kept.append(statement)
+            continue
+        # A sum of a named product is looked at as the product: the name may be needed for the entries' own sake.
+        value = statement.value
+        value = values.get(value.name, value) if isinstance(value, Symbol) else value
+        factors = value.args if isinstance(value, Call) and value.op == "*" else (value,)
+        outer = [factor for factor in factors if symbols(factor) <= constant]
+        inner = mul(*(factor for factor in factors if not symbols(factor) <= constant))
+        if inner in known:
+            after.append(Assign(statement.name, mul(*outer, Symbol(known[inner]))))
+        elif outer:
+            known[inner] = f"bare.{statement.name}"
+            kept.append(Add(known[inner], inner, statement.comment))
+            after.append(Assign(statement.name, mul(*outer, Symbol(known[inner]))))
+        else:
+            known[inner] = statement.name
+            kept.append(statement)
+    return kept, after
 
 
 class _Share:

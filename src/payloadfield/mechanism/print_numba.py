@@ -24,10 +24,20 @@ from numba import njit, prange
 """
 HELPERS = '''
 @njit(cache=True, error_model="numpy")
+def raised(x, exponent):
+    """x^n; the two commonest exponents without a call of pow."""
+    if exponent == 1.0:
+        return x
+    if exponent == 2.0:
+        return x * x
+    return x**exponent
+
+
+@njit(cache=True, error_model="numpy")
 def hill(x, half, exponent):
     """x^n / (K^n + x^n), and 0 for x <= 0."""
     if x > 0.0:
-        return 1.0 / (1.0 + (half / x) ** exponent)
+        return 1.0 / (1.0 + raised(half / x, exponent))
     return 0.0
 
 
@@ -37,7 +47,7 @@ def hill_slope(x, half, exponent):
     if x < 0.0:
         return 0.0
     ratio = max(x / half, 1e-12)
-    power = ratio**exponent
+    power = raised(ratio, exponent)
     return exponent / (half * ratio * (1.0 + power) * (1.0 + 1.0 / power))
 '''
 _FORMATS = {

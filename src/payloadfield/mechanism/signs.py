@@ -32,6 +32,8 @@ def possible_signs(expr: Expr, values: Mapping[str, Any], free: Collection[str] 
     if not isinstance(expr, Call):
         return _ANY if names & set(free) else _NOT_NEGATIVE
     parts = [possible_signs(arg, values, free) for arg in expr.args]
+    if expr.op == "held":
+        return parts[0]
     if expr.op == "neg":
         return frozenset(-sign for sign in parts[0])
     if expr.op == "+":

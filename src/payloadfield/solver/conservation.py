@@ -42,14 +42,31 @@ class PocketSystem:
         self._entries.append((np.where(diagonal == 0.0, 1.0, diagonal), rows, rows))
 
     def add_coupling(
-        self, k: int, j: int, values: _Floats, pocket_k: NDArray[np.int32], pocket_j: NDArray[np.int32]
+        self,
+        k: int,
+        j: int,
+        factor: float,
+        values: _Floats,
+        pocket_k: NDArray[np.int32],
+        pocket_j: NDArray[np.int32],
+        at: slice | NDArray[np.int64] = slice(None),
     ) -> None:
-        """Add the cross terms of field k with field j given per voxel: the loss in k per unit of j."""
-        rows, columns = pocket_k.astype(np.int64), pocket_j.astype(np.int64)
-        if pocket_k is pocket_j:  # fields of one transport group share their pockets
-            values = np.asarray(np.bincount(rows, weights=values), float)
-            rows = columns = np.arange(len(values))
-        self._entries.append((values, self._start[k] + rows, self._start[j] + columns))
+        """Add cross terms of field k with field j: factor times values, the loss in k per unit of j.
+
+        values (m,): in voxels, or at entries of cells, which are in the voxels `at`; pocket_k, pocket_j (n,): the
+        pockets of the two fields in every voxel.
+        """
+        sizes = self._start[k + 1] - self._start[k], self._start[j + 1] - self._start[j]
+        if sizes == (1, 1):
+            values = np.array([values.sum()])
+            rows = columns = np.zeros(1, np.int64)
+        else:
+            rows, columns = pocket_k[at].astype(np.int64), pocket_j[at].astype(np.int64)
+            if sizes[0] * sizes[1] < len(values):  # few pockets: one value for each pair of them
+                summed = np.bincount(rows * sizes[1] + columns, weights=values, minlength=sizes[0] * sizes[1])
+                values = np.asarray(summed, float)
+                rows, columns = np.divmod(np.arange(len(values)), sizes[1])
+        self._entries.append((factor * values, self._start[k] + rows, self._start[j] + columns))
 
     def add_bath(self, k: int, diagonal: float, pocket_conductance: _Floats, couplings: Mapping[int, float]) -> None:
         """Add the bath's row and column of field k: diagonal B, G of each pocket, losses per unit of other fields."""
@@ -70,11 +87,31 @@ class PocketSystem:
             diagonal = np.bincount(rows, weights=np.where(rows == columns, values, 0.0), minlength=self._size)
             self._apply_inverse = lambda right: right / diagonal
             return
-        matrix = sparse.coo_array((values, (rows, columns)), shape=(self._size, self._size)).tocsc()
+        matrix = sparse.coo_array((values, (rows, columns)), shape=(self._size, self._size)).tocsr()
         try:
-            self._apply_inverse = splu(matrix).solve
+            self._apply_inverse = self._without_largest(matrix)
         except RuntimeError:  # singular, or made of nan: a step far too long
             self._apply_inverse = lambda right: np.full_like(right, np.nan)
+
+    def _without_largest(self, matrix: sparse.csr_array) -> Callable[[_Floats], _Floats]:
+        """The inverse by blocks: the field with most pockets, a field that does not move has one in every voxel, first.
+
+        Its own block D is diagonal:  S = A - B D^-1 C,   x = S^-1 (r - B D^-1 q),   y = D^-1 (q - C x).
+        """
+        largest = int(np.argmax(np.diff(self._start)))
+        own = np.arange(self._start[largest], self._start[largest + 1])
+        rest = np.r_[0 : self._start[largest], self._start[largest + 1] : self._size]
+        across, back = matrix[own][:, rest], matrix[rest][:, own]
+        inverse = 1.0 / matrix.diagonal()[own]
+        apply = splu((matrix[rest][:, rest] - back @ (sparse.diags_array(inverse) @ across)).tocsc()).solve
+
+        def apply_inverse(right: _Floats) -> _Floats:
+            out = np.empty_like(right)
+            out[rest] = apply(right[rest] - back @ (inverse * right[own]))
+            out[own] = inverse * (right[own] - across @ out[rest])
+            return out
+
+        return apply_inverse
 
     def solve(self, residuals: Sequence[_Floats], bath_residuals: Sequence[float]) -> tuple[list[_Floats], _Floats]:
         """Shifts of each field's pockets, and of the bath of each field (zeros if infinite)."""

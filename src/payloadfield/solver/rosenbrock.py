@@ -125,6 +125,10 @@ class Stepper:
         self._voxel_jacobian = np.zeros((len(code.VOXEL_PAIRS), plan.n_open))
         self._schur_row = {pair: k for k, pair in enumerate(code.SCHUR_PAIRS)} if self._has_cells else {}
         self._voxel_row = {pair: k for k, pair in enumerate(code.VOXEL_PAIRS)}
+        pairs = self._voxel_row.items()
+        self._voxel_couplings = [[(row, g) for (f, g), row in pairs if f == of] for of in range(plan.n_fields)]
+        self._answering = set(code.ANSWERING) if self._has_cells else set()
+        self._driving = set(code.DRIVING) if self._has_cells else set()
 
     def _allocate_bath(self) -> None:
         plan = self.plan
@@ -134,6 +138,8 @@ class Stepper:
         self._bath_rates = np.zeros((plan.n_fields, 1))
         self._bath_jacobian = np.zeros((len(self.code.BATH_PAIRS), 1))
         self._bath_row = {pair: k for k, pair in enumerate(self.code.BATH_PAIRS)}
+        pairs = {*self._voxel_row, *self._schur_row, *self._bath_row}
+        self._dependents = [{f for f, g in pairs if g == by and f != by} for by in range(plan.n_fields)]
         self._bath_rhs = np.zeros(plan.n_fields)
         self._bath_diagonal = np.zeros(plan.n_fields)
         self._border = np.zeros((plan.n_fields, plan.n_open)) if self._finite else None
@@ -218,19 +224,15 @@ class Stepper:
             self._set_operator(field)
         self._systems = [self._pocket_system(group) for group in plan.mechanism.field_groups]
 
-    def _coupling(self, field: int, other: int, out: _Floats) -> bool:
-        """Loss of a field per unit of another through reactions in voxels and through the cells, per voxel."""
-        pair = (field, other)
-        out[...] = 0.0
-        if pair in self._voxel_row:
-            out -= self._voxel_jacobian[self._voxel_row[pair]]
-        if pair in self._schur_row:
-            self.backend.gather(self._entry_schur[self._schur_row[pair]], 1.0 / AVOGADRO_NM_UM3, out)
-        return pair in self._voxel_row or pair in self._schur_row
-
     def _set_operator(self, field: int) -> None:
-        self._coupling(field, field, self._extra)
-        self.backend.set_operator(field, self._sg, self._extra)
+        """A field's elliptic operator, with its own loss through reactions in voxels and through the cells."""
+        pair, extra = (field, field), self._extra
+        extra[...] = 0.0
+        if pair in self._voxel_row:
+            extra -= self._voxel_jacobian[self._voxel_row[pair]]
+        if pair in self._schur_row:
+            self.backend.gather(self._entry_schur[self._schur_row[pair]], 1.0 / AVOGADRO_NM_UM3, extra)
+        self.backend.set_operator(field, self._sg, extra)
         if self._finite:
             self._set_border(field)
 
@@ -260,12 +262,22 @@ class Stepper:
         for k, f in enumerate(group):
             system.add_field(k, backend.diagonal_sums(f))
             for j, g in enumerate(group):
-                if g != f and self._coupling(f, g, self._extra):
-                    system.add_coupling(k, j, self._extra.copy(), plan.group(f).pocket, plan.group(g).pocket)
+                if g != f:
+                    self._couple_pockets(system, (k, f), (j, g))
             if self._finite:
                 self._add_bath(system, group, k)
         system.factor()
         return system
+
+    def _couple_pockets(self, system: PocketSystem, one: tuple[int, int], other: tuple[int, int]) -> None:
+        """What one field, number k of its group, loses per unit of another, by pairs of pockets."""
+        (k, f), (j, g) = one, other
+        pockets = self.plan.group(f).pocket, self.plan.group(g).pocket
+        if (f, g) in self._voxel_row:
+            system.add_coupling(k, j, -1.0, self._voxel_jacobian[self._voxel_row[f, g]], *pockets)
+        if (f, g) in self._schur_row:
+            lost, voxel = self._entry_schur[self._schur_row[f, g]], self.plan.cells.entry_voxel
+            system.add_coupling(k, j, 1.0 / AVOGADRO_NM_UM3, lost, *pockets, at=voxel)
 
     def _add_bath(self, system: PocketSystem, group: tuple[int, ...], k: int) -> None:
         f = group[k]
@@ -342,24 +354,29 @@ class Stepper:
 
     def _sweep(self, group: tuple[int, ...], increments: _Floats, bath: _Floats) -> tuple[list[_Floats], list[float]]:
         """Solve the fields of a group in turn, a loop until they agree; pocket and bath sums of what is left."""
-        loop = len(group) > 1
-        sums: list[_Floats] = []
-        for field in group:
-            sums.append(self._solve_field(field, increments, bath))
-            if loop:
+        sums: dict[int, _Floats] = {}
+        outdated: set[int] = (
+            set()
+        )  # fields whose residual is not what it was, since another changed that they depend on
+        for k, field in enumerate(group):
+            sums[field] = self._solve_field(field, increments, bath, without=group[k:])
+            if len(group) > 1:
                 self._absorb(field, increments[field], 1.0)
-        if loop:
-            for sweep in range(LOOP_SWEEPS):
-                corrections = [self._correct(f, increments, bath, measure_only=sweep + 1 == LOOP_SWEEPS) for f in group]
-                sums = [left for left, _ in corrections]
-                if not any(corrected for _, corrected in corrections):
-                    break
-        return sums, [self._bath_residual(f, increments, bath) for f in group]
+            outdated |= self._dependents[field].intersection(group[:k])
+        for sweep in range(LOOP_SWEEPS):
+            for field in group:
+                if field in outdated:
+                    outdated.remove(field)
+                    last = sweep + 1 == LOOP_SWEEPS
+                    sums[field], corrected = self._correct(field, increments, bath, measure_only=last)
+                    if corrected:
+                        outdated |= self._dependents[field].intersection(group)
+        return [sums[f] for f in group], [self._bath_residual(f, increments, bath) for f in group]
 
     def _correct(self, field: int, increments: _Floats, bath: _Floats, *, measure_only: bool) -> tuple[_Floats, bool]:
         """Pocket sums of a field's residual beside the other fields of its loop; solved for if it is not yet small."""
         self._absorb(field, increments[field], -1.0)
-        self._load_rhs(field, increments)
+        self._load_rhs(field, increments, without=(field,))
         self._absorb(field, increments[field], 1.0)
         self.backend.subtract_image(field, increments[field], self._rhs)
         if self._finite:
@@ -374,21 +391,25 @@ class Stepper:
         self._absorb(field, change, 1.0)
         return left, True
 
-    def _load_rhs(self, field: int, increments: _Floats) -> None:
-        """Right-hand side of a field: its own, what other fields' increments do to it, and what the cells answer."""
+    def _load_rhs(self, field: int, increments: _Floats, without: tuple[int, ...]) -> None:
+        """Right-hand side of a field: its own, what others' increments do to it, and what the cells answer.
+
+        without: fields whose increments do not count: itself, and those that are not solved for yet.
+        """
         rhs = self._rhs
         rhs[...] = self._field_rhs[field]
-        for (f, g), row in self._voxel_row.items():
-            if f == field and g != field:
-                self.backend.add_product(rhs, self._voxel_jacobian[row], increments[g], 1.0)
-        if field in self._exchanged:
+        coupled = [(row, g) for row, g in self._voxel_couplings[field] if g not in without]
+        if coupled:
+            rows, columns = np.array(coupled).T
+            self.backend.add_products(rhs, self._voxel_jacobian, rows, increments, columns)
+        if field in self._answering:
             arguments = self._cell_arguments(self._base.fields, self._base.states)
             self.code.cell_respond(*arguments, self._lu, self._cell_rhs, self._exchanged[field], self._entry)
             self.backend.gather(self._entry, 1.0 / AVOGADRO_NM_UM3, rhs)
 
-    def _solve_field(self, field: int, increments: _Floats, bath: _Floats) -> _Floats:
+    def _solve_field(self, field: int, increments: _Floats, bath: _Floats, without: tuple[int, ...]) -> _Floats:
         """Solve one field for its increment, with its bath if that is finite; pocket sums of the residual."""
-        self._load_rhs(field, increments)
+        self._load_rhs(field, increments, without)
         self._largest_rhs[field] = max(self._largest_rhs[field], self.backend.norm(self._rhs))
         left, bath[field] = self._solve_bordered(field, increments[field], self._bath_right(field, bath))
         return left
@@ -431,7 +452,7 @@ class Stepper:
 
     def _absorb(self, field: int, increment: _Floats, sign: float) -> None:
         """Add what a field's increment does to the cells to their right-hand side."""
-        if field in self._exchanged:
+        if field in self._driving:
             arguments = self._cell_arguments(self._base.fields, self._base.states)
             self.code.cell_absorb(*arguments, increment, self._exchanged[field], sign, self._cell_rhs)
 

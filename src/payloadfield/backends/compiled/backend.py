@@ -9,7 +9,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from payloadfield.backends.base import MAX_ITERATIONS, Backend, Floats, SolveReport, smoother_weights
+from payloadfield.backends.base import MAX_ITERATIONS, Backend, Floats, Integers, SolveReport, smoother_weights
 from payloadfield.backends.compiled import blocks, rows
 from payloadfield.backends.compiled.cycle import make_conjugate_gradients
 from payloadfield.backends.compiled.levels import make_levels
@@ -72,9 +72,9 @@ class CompiledBackend(Backend):
         """See Backend."""
         np.maximum(values, 0.0, out=out)
 
-    def add_product(self, out: Floats, a: Floats, b: Floats, factor: float) -> None:
+    def add_products(self, out: Floats, a: Floats, rows: Integers, b: Floats, columns: Integers) -> None:
         """See Backend."""
-        blocks.add_product(out, a, b, factor)
+        blocks.add_products(out, a, rows, b, columns)
 
     def gather(self, entries: Floats, factor: float, out: Floats) -> None:
         """See Backend."""

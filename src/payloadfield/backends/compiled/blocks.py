@@ -22,10 +22,14 @@ def _n_blocks(n):
 
 
 @njit(**_OPTIONS)
-def add_product(out, a, b, factor):
-    """out += factor a b."""
-    for i in range(out.size):
-        out[i] += factor * a[i] * b[i]
+def add_products(out, a, rows, b, columns):
+    """out += sum_k a[rows[k]] b[columns[k]], a block at a time: a sum stays in the cache until it is whole."""
+    for block in range(_n_blocks(out.size)):
+        first, last = block * BLOCK, min((block + 1) * BLOCK, out.size)
+        for k in range(rows.size):
+            factor, term = a[rows[k]], b[columns[k]]
+            for i in range(first, last):
+                out[i] += factor[i] * term[i]
 
 
 @njit(**_OPTIONS)
