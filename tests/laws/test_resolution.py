@@ -6,7 +6,7 @@ from tests import handmade, scenarios, tolerances
 from tests.running import run
 
 from payloadfield.cells import CellRequest, place_cells
-from payloadfield.geometry import Cylinder, find_pockets
+from payloadfield.geometry import Cylinder, Woodpile, find_pockets
 from payloadfield.study import load_study
 
 BOX, STRAND, RADIUS = 160.0, 45.0, 8.0
@@ -69,6 +69,21 @@ PLACED = '{ type = "SK-BR-3", count = 24, place = "surface" }, { type = "fibrobl
 WITHOUT_PROTEASE = "agents.T-DXd.linker.kcat_over_km=0 / nM / s"
 
 
+def off_the_wall(position, least=2.0):
+    """Places moved away from the strands to a distance at which every grid has them in the open [um]."""
+    strands = Woodpile("PCL", 80.0, 160.0, 60.0)
+
+    def distance(points):
+        return strands.signed_distance(tuple(points.T), (np.inf, 160.0, 160.0))
+
+    own = distance(position)
+    slope = np.stack([distance(position + step) - distance(position - step) for step in np.eye(3) * 0.01], axis=1)
+    slope /= np.linalg.norm(slope, axis=1)[:, None]
+    moved = position + np.maximum(least - own, 0)[:, None] * slope
+    moved[:, 0] = np.clip(moved[:, 0], 0, 120)
+    return moved
+
+
 @pytest.fixture(scope="module")
 def woodpile(tmp_path_factory):
     """Path of a study whose cells are at the same places on every grid."""
@@ -76,7 +91,7 @@ def woodpile(tmp_path_factory):
     path = folder / "study.toml"
     path.write_text(WOODPILE.replace("CELLS", PLACED))
     cells = load_study(path).cells
-    rows = zip(cells.position, cells.type_index, strict=True)
+    rows = zip(off_the_wall(cells.position), cells.type_index, strict=True)
     lines = [f"{x:.3f},{y:.3f},{z:.3f},{cells.type_names[kind]}" for (z, y, x), kind in rows]
     (folder / "cells.csv").write_text("\n".join(["x_um,y_um,z_um,type", *lines]))
     path.write_text(WOODPILE.replace("CELLS", '{ file = "cells.csv" }'))

@@ -83,9 +83,8 @@ def excess(row: FloatArray, far: float) -> FloatArray:
         before, low, high, after = row[:-2] - 2 * row[1:-1] + row[2:]
         sign = np.sign(low) * (low * high > 0)
         smaller = np.minimum(np.abs(low), np.abs(high))
-        # What is beyond the bending on either side belongs to a kink; unknown distances tell of none.
-        jump_low = np.maximum(np.abs(low) - np.maximum(sign * before, 0), 0)
-        jump_high = np.maximum(np.abs(high) - np.maximum(sign * after, 0), 0)
+        jump_low = np.maximum(np.abs(low) - 2 * np.maximum(sign * before, 0), 0)
+        jump_high = np.maximum(np.abs(high) - 2 * np.maximum(sign * after, 0), 0)
         jump = jump_low + jump_high
         is_kink = (jump > 0) & (jump < far) & (np.abs(before) < far) & (np.abs(after) < far)
         kink = jump_low * jump_high / (2 * np.where(is_kink, jump, 1)) - np.minimum(jump_low, jump_high) / 12

@@ -50,7 +50,7 @@ def solid_volume(shape, n, h=1.0):
 def assert_second_order(shape, n, exact):
     """The volume is right, and the error falls as the square of the voxel, or is smaller than that from the start."""
     coarse, fine = (abs(solid_volume(shape, tuple(m * k for k in n), 1 / m) / exact - 1) for m in (1, 2))
-    assert coarse < 0.01 and fine < max(coarse, 0.0025) / 3
+    assert coarse < 0.01 and fine < max(coarse, 0.003) / 3
 
 
 def capsule(length, width, height):

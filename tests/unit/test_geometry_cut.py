@@ -162,23 +162,24 @@ def test_compiled_shares_are_those_of_array_operations():
                                (ACROSS_X, cut.open_area)):  # fmt: skip
         found = open_share(distance, axes, lambda index: np.ones(len(index[0]), bool), 100.0)
         corners = np.stack(around(inner, axes))
-        too_high = sum(average_over_steps(distance, axis, axes) for axis in axes)
+        too_high = sum(at_corners(distance, axis, axes) for axis in axes)
         is_cut = (corners > 0).any(axis=0) & (corners < 0).any(axis=0)
         expected = (corners > 0).all(axis=0).astype(float)
-        expected[is_cut] = share_of_cut(corners[:, is_cut] - too_high[is_cut])
+        expected[is_cut] = share_of_cut(corners[:, is_cut] - too_high[:, is_cut])
         np.testing.assert_allclose(found, expected, atol=1e-13)
         assert is_cut.mean() > 0.2 and np.abs(too_high).max() > 0.1
 
 
-def average_over_steps(distance, axis, axes):
-    rows = np.stack([np.take(distance, range(k, distance.shape[axis] - 5 + k), axis) for k in range(6)])
+def at_corners(distance, axis, axes):
+    """What linear pieces lie too high in the step along an axis from each corner of voxels or faces."""
+    n = distance.shape[axis] - 5
+    rows = np.stack([np.take(distance, range(k, n + k), axis) for k in range(6)])
     found = cut.excess(rows.reshape(6, -1), 100.0).reshape(rows.shape[1:])
     for other in set(range(3)) - {axis}:
         found = np.take(found, range(MARGIN, found.shape[other] - MARGIN), other)
-        if other in axes:
-            n = found.shape[other]
-            found = (np.take(found, range(1, n), other) + np.take(found, range(n - 1), other)) / 2
-    return found
+    # Both corners of a step have it: as if it were known at corners, the same at both.
+    corners = around(np.repeat(found, 2, axis), axes)
+    return np.stack([np.take(each, range(0, 2 * n, 2), axis) for each in corners])
 
 
 def row_of(function, at=0.0):
@@ -195,6 +196,16 @@ def test_what_linear_pieces_lie_too_high_is_exact_for_parabolas_and_for_kinks(si
         assert kink == pytest.approx(sign * 0.7 * share * (1 - share) / 2, rel=1e-12)
     assert excess(*row_of(lambda x: 0.6 * x), 1e3) == pytest.approx(0, abs=1e-15)
     assert excess(*row_of(lambda x: sign * abs(x), 1.3), 1e3) == 0  # the kink is in another step
+
+
+@pytest.mark.parametrize("radius", [1.8, 2.5, 6.0])
+def test_a_round_wall_is_no_kink(radius):
+    """Along a tangent the distance is sqrt(r^2 + x^2) - r, whose second derivative is the larger the nearer it is."""
+    for at in np.linspace(-1, 1, 9):
+        row = row_of(lambda x: np.hypot(x, radius) - radius, at)
+        exact = np.mean([np.hypot(x + at, radius) for x in (np.arange(1000) + 0.5) / 1000]) - radius
+        too_high = (row[2] + row[3]) / 2 - exact
+        assert 0.6 * too_high < excess(*row, 1e3) < 1.06 * too_high
 
 
 def test_distances_that_are_not_known_bend_nothing():

@@ -94,7 +94,7 @@ def test_surfaces_of_grey_images_converge_to_second_order(finer):
     coarse, fine = errors_at(16, finer), errors_at(48, finer)
     # Of volume and area: of order 1.7 and more, or smaller than that from the start.
     assert all(b < max(a, 0.008) / 3**1.7 for a, b in zip(coarse[:2], fine[:2], strict=True)), (coarse, fine)
-    assert max(coarse[:2]) < 0.01
+    assert max(coarse[:2]) < 0.012
 
 
 def test_a_flat_edge_lies_where_the_level_passes_the_threshold_exactly():

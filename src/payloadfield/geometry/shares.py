@@ -1,10 +1,11 @@
 """Open shares of voxels and faces, from signed distances at the corners of voxels.
 
 Linear pieces lie above a distance that bends upwards, so that a ball comes out too small. By how much they do so on
-average over a step from corner to corner is found from the four second differences around it, and taken off, along
-each axis, before the cut. For a parabola it is a twelfth of the second difference. A ridge or a crease within the step
-shows in the two second differences at its ends alone (Harten 1989): of a kink with a jump J of the slope, at a share t
-of the step, they are J (1 - t) and J t, and the linear piece lies off by J t (1 - t) / 2. Flat walls are cut exactly.
+average over a step from corner to corner is found from the four second differences around it, and taken off at both
+corners, along each axis, before the cut. For a parabola it is a twelfth of the second difference. A ridge or a crease
+within the step shows in the two second differences at its ends alone (Harten 1989): of a kink with a jump J of the
+slope, at a share t of the step, they are J (1 - t) and J t, and the linear piece lies off by J t (1 - t) / 2. Flat
+walls are cut exactly.
 """
 
 from collections.abc import Callable, Sequence
