@@ -1,11 +1,12 @@
 // A finite bath and the shifts that close the books: small systems, of every design in one block.
 //
-// A group is one field, or the fields of a loop; its fields share their pockets. With M_p the zeroth-order terms of the
-// fields of pocket p and their couplings, G_p its conductances to the bath, B the bath's own diagonal, R residuals:
+// A group is one field, or the fields of a loop. With M_p the zeroth-order terms of the fields of pocket p and their
+// couplings, G_p its conductances to the bath, B the bath's own diagonal, R residuals:
 //   M_p d_p - G_p e = R_p,   B e - sum_p G_p d_p = R_bath
-// (solver/conservation.py). Arrays over a group have its fields first, then the design.
+// (solver/conservation.py). Arrays over a group have its fields first, then the design. Where its fields do not share
+// their pockets (pockets.cu), a pocket here is a component, and its unknowns are slots, some of every field.
 
-#define MOST_FIELDS 8
+#define MOST_FIELDS 40
 
 // B_ff = sg V + sum g - J_ff
 __device__ __forceinline__ double bath_diagonal(
@@ -117,7 +118,7 @@ extern "C" __global__ void __launch_bounds__(BLOCK) bath_step(
 // over: n_pockets by n_designs
 // twin: PocketSystem.factor
 //   n_pockets  scalar                                    [1]
-//   n_group    scalar                                    [1] fields of the group
+//   n_group    scalar                                    [1] fields of the group, or slots
 //   matrix     (n_group, n_group, n_designs, n_pockets)  [um^3/s]
 //   inverse    (n_group, n_group, n_designs, n_pockets)  [s/um^3]
 extern "C" __global__ void __launch_bounds__(BLOCK, 1) invert_pockets(
@@ -151,15 +152,17 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) invert_pockets(
 // over: one block by n_designs
 // twin: PocketSystem.solve
 //   n_pockets  scalar                                    [1]
-//   n_group    scalar                                    [1] fields of the group
+//   n_group    scalar                                    [1] fields of the group, at most MOST_FIELDS
+//   n_slots    scalar                                    [1] unknowns of a pocket
 //   n_fields   scalar                                    [1]
 //   n_small    scalar                                    [1] small quantities of a design
 //   n_pairs    scalar                                    [1]
 //   is_finite  scalar                                    [1] 1 for a finite bath, else 0
 //   members    (n_group)                                 [1] fields of the group
-//   inverse    (n_group, n_group, n_designs, n_pockets)  [s/um^3]
-//   residual   (n_group, n_designs, n_pockets)           [nM um^3/s]
-//   g          (n_group, n_designs, n_pockets)           [um^3/s]
+//   slots_of   (n_group+1)                               [1] first slot of each of them
+//   inverse    (n_slots, n_slots, n_designs, n_pockets)  [s/um^3]
+//   residual   (n_slots, n_designs, n_pockets)           [nM um^3/s]
+//   g          (n_slots, n_designs, n_pockets)           [um^3/s]
 //   sg         (1)                                       [1/s]
 //   volume     (n_designs, 1)                            [um^3]
 //   g_sum      (n_designs, n_fields)                     [um^3/s]
@@ -168,14 +171,14 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) invert_pockets(
 //   bath_rhs   (n_designs, n_fields)                     [nM um^3/s]
 //   inner      (n_group, n_designs, 1)                   [nM um^3/s] g.u of the increments
 //   increment  (n_designs, n_small)                      [nM] in place
-//   shift      (n_group, n_designs, n_pockets)           [nM]
+//   shift      (n_slots, n_designs, n_pockets)           [nM]
 extern "C" __global__ void __launch_bounds__(BLOCK, 1) solve_shifts(
-    const long long n_pockets, const int n_group, const int n_fields, const int n_small, const int n_pairs,
-    const int is_finite, const int* __restrict__ members, const double* __restrict__ inverse,
-    const double* __restrict__ residual, const double* __restrict__ g, const real* __restrict__ sg,
-    const real* __restrict__ volume, const double* __restrict__ g_sum, const int* __restrict__ pair_row,
-    const real* __restrict__ jacobian, const double* __restrict__ bath_rhs, const double* __restrict__ inner,
-    real* __restrict__ increment, real* __restrict__ shift
+    const long long n_pockets, const int n_group, const int n_slots, const int n_fields, const int n_small,
+    const int n_pairs, const int is_finite, const int* __restrict__ members, const int* __restrict__ slots_of,
+    const double* __restrict__ inverse, const double* __restrict__ residual, const double* __restrict__ g,
+    const real* __restrict__ sg, const real* __restrict__ volume, const double* __restrict__ g_sum,
+    const int* __restrict__ pair_row, const real* __restrict__ jacobian, const double* __restrict__ bath_rhs,
+    const double* __restrict__ inner, real* __restrict__ increment, real* __restrict__ shift
 ) {
     __shared__ double S[MOST_FIELDS * MOST_FIELDS], e[MOST_FIELDS];
     const long long d = blockIdx.y, step = (long long)gridDim.y * n_pockets, own = row_of(n_pockets, 0);
@@ -183,14 +186,16 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) solve_shifts(
         for (int k = 0; k < n_group; ++k) {
             for (int j = 0; j <= n_group; ++j) {  // the last column is the right-hand side
                 double sum = 0.0;
+                const int first = j < n_group ? slots_of[j] : 0, last = j < n_group ? slots_of[j + 1] : n_slots;
+                const double* with = j < n_group ? g : residual;
                 for (long long p = threadIdx.x; p < n_pockets; p += BLOCK) {
-                    double term = 0.0;
-                    for (int i = 0; i < n_group; ++i) {
-                        if (j < n_group && i != j) continue;
-                        const double with = j < n_group ? g[i * step + own + p] : residual[i * step + own + p];
-                        term += inverse[(k * n_group + i) * step + own + p] * with;
+                    for (int a = slots_of[k]; a < slots_of[k + 1]; ++a) {
+                        double term = 0.0;
+                        for (int i = first; i < last; ++i) {
+                            term += inverse[(a * n_slots + i) * step + own + p] * with[i * step + own + p];
+                        }
+                        sum += g[a * step + own + p] * term;
                     }
-                    sum += g[k * step + own + p] * term;
                 }
                 sum = block_sum(sum);
                 if (threadIdx.x != 0) continue;
@@ -226,13 +231,15 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) solve_shifts(
         __syncthreads();
     }
     for (long long p = threadIdx.x; p < n_pockets; p += BLOCK) {
-        for (int k = 0; k < n_group; ++k) {
+        for (int a = 0; a < n_slots; ++a) {
             double total = 0.0;
-            for (int j = 0; j < n_group; ++j) {
-                const double from_bath = is_finite ? g[j * step + own + p] * e[j] : 0.0;
-                total += inverse[(k * n_group + j) * step + own + p] * (residual[j * step + own + p] + from_bath);
+            for (int k = 0; k < n_group; ++k) {
+                for (int i = slots_of[k]; i < slots_of[k + 1]; ++i) {
+                    const double from_bath = is_finite ? g[i * step + own + p] * e[k] : 0.0;
+                    total += inverse[(a * n_slots + i) * step + own + p] * (residual[i * step + own + p] + from_bath);
+                }
             }
-            shift[k * step + own + p] = real(total);
+            shift[a * step + own + p] = real(total);
         }
     }
 }

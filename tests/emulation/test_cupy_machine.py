@@ -34,6 +34,7 @@ from payloadfield.compare import bench
 from payloadfield.errors import BackendError, ResourceError
 from payloadfield.mechanism import generate, load_mechanism
 from payloadfield.solver import choose_backend, make_batch, make_simulation
+from payloadfield.solver.device import pockets
 from payloadfield.solver.device.engine import ITERATIONS
 from payloadfield.solver.device.limits import reason_against
 from payloadfield.solver.device.memory import count_device_memory
@@ -195,30 +196,38 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch):
 
 
 def test_a_study_that_the_gpu_does_not_solve_yet_goes_to_numba_or_is_refused(monkeypatch):
+    """Gels that let some fields of a loop in and others not: so many pockets may hang together, and no more."""
     study = make_study()
-    diffusivity = study.diffusivity.copy()
-    diffusivity[study.mechanism.field_groups[0][0]] = 0.0  # of one field of a loop: its pockets are single voxels
-    split = replace(study, diffusivity=diffusivity)
+    geometry, loop = study.geometry, study.mechanism.field_groups[0]
+    shut = handmade.make_gel(1.0, 0.9, {study.mechanism.field_names[loop[0]]: 0.0, "default": 0.1})
+    split = replace(study, geometry=replace(geometry, materials=(*geometry.materials[:-1], shut)))
     with installed(monkeypatch, FakeCupy(no_launcher)):
+        assert choose_backend(split, "auto")[0] == "cupy"
+        monkeypatch.setattr(pockets, "MOST_UNKNOWNS", len(loop))
         assert choose_backend(study, "auto")[0] == "cupy"
-        what = "does not yet solve a loop of the fields .* other pockets"
+        what = "does not yet solve a loop of the fields .* different pockets"
         name, reason = choose_backend(split, "auto")
         assert name == "numba" and re.search(f"the GPU {what}", reason)
         with pytest.raises(BackendError, match=what):
             choose_backend(split, "cupy")
 
 
-def test_a_loop_is_refused_where_the_pockets_of_its_fields_differ(monkeypatch):
-    """What is seen in a study beforehand is what the plan's pockets then are."""
+def test_what_is_seen_in_a_study_beforehand_is_what_the_pockets_of_a_loop_then_are(monkeypatch):
+    monkeypatch.setattr(pockets, "MOST_UNKNOWNS", 2)  # as many as fields in the loop
     study = make_study()
     geometry, loop = study.geometry, study.mechanism.field_groups[0]
-    shut = handmade.make_gel(1.0, {study.mechanism.field_names[loop[0]]: 0.0, "default": 0.9})
-    for materials, differs in ((geometry.materials, False), ((*geometry.materials[:-1], shut), True)):
+    name = study.mechanism.field_names[loop[0]]
+    shut, skin = handmade.make_gel(1.0, {name: 0.0, "default": 0.9}), handmade.make_gel(1.0, 0.9, {name: 0.0})
+    for materials, differs, allowed in (
+        (geometry.materials, False, True),
+        ((*geometry.materials[:-1], shut), True, True),
+        ((*geometry.materials[:-1], skin), True, False),
+    ):
         changed = replace(study, geometry=replace(geometry, materials=materials))
         plan = make_plan(changed)
-        pockets = [plan.group(field).pocket for field in loop]
-        assert any(not np.array_equal(pockets[0], each) for each in pockets) == differs
-        assert ("pockets" in (reason_against(changed) or "")) == differs
+        assert pockets.share_pockets(plan, loop) != differs
+        assert (pockets.count_unknowns([plan], loop) <= 2) == allowed
+        assert ("pockets" not in (reason_against(changed) or "")) == allowed
 
 
 # --- trouble on the way -----------------------------------------------------------------------------------------

@@ -25,11 +25,11 @@ from payloadfield.backends.cuda.tables import (
     make_words,
 )
 from payloadfield.backends.plan import Plan, TransportGroup
-from payloadfield.errors import BackendError
 from payloadfield.solver.device.contacts import DeviceContacts
 from payloadfield.solver.device.fates import DeviceFates
 from payloadfield.solver.device.followed import Followed
 from payloadfield.solver.device.outbox import Outbox
+from payloadfield.solver.device.pockets import GroupPockets
 from payloadfield.solver.tableau import Tableau
 
 N_STAGES = 4
@@ -42,7 +42,6 @@ CLOCK = (
     "longest", "rounding", "lines", "rtol", "first_step", "stopped", "share", "residual_limit",
 )  # fmt: skip
 """Places of the clock, in the order of kernels/control.cu."""
-MOST_FIELDS_IN_A_LOOP = 8
 MOST_SMALL_NODES = 5000
 """Nodes of the levels that one block works on alone: those of 16^3 and all coarser ones."""
 
@@ -280,46 +279,20 @@ class DeviceArrays:
         self.dot, self.no_image = self._doubles("sums", d, 1), self._doubles("sums", d)
         self.inflow, self.inflow_change = self._doubles("sums", d, f), self._doubles("sums", d, f)
         self.losses, self.bath_losses = (self._doubles("sums", d, self.n_accumulators) for _ in range(2))
-        self.matrix, self.inverse_matrix, self.residual, self.shift, self.g_pocket = {}, {}, {}, {}, {}
-        self.members, self.inner = {}, {}
         self.all_inner = self._doubles("sums", f, d)
-        self.has_loop, place = False, 0
-        for group in self.plan.mechanism.field_groups:
-            self._check_loop(group)
-            self.has_loop |= len(group) > 1
-            m, pockets = len(group), self.tables(group[0]).n_pockets
-            self.matrix[group], self.inverse_matrix[group] = (self._doubles("pockets", m, m, d, pockets) for _ in "ab")
-            self.residual[group] = self._doubles("pockets", m, d, pockets)
-            self.shift[group] = self._reals("pockets", m, d, pockets)
-            self.g_pocket[group] = self.machine.upload("pockets", self._bath_pockets(group), np.float64)
-            self.members[group] = self.machine.upload("tables", np.array(group), np.int32)
-            self.inner[group] = self.all_inner[place : place + m].reshape(m, d, 1)
-            place += m
-        if self.has_loop:
+        groups = self.plan.mechanism.field_groups
+        pairs = {*self.code.VOXEL_PAIRS, *(self.code.SCHUR_PAIRS if self.n_cells else ())}
+        self.pockets = {group: GroupPockets(self.machine, self.plans, group, pairs) for group in groups}
+        self.inner, place = {}, 0
+        for group in groups:
+            self.inner[group] = self.all_inner[place : place + len(group)].reshape(len(group), d, 1)
+            place += len(group)
+        self.looped = {field for group in groups if len(group) > 1 for field in group}
+        if self.looped:
             self.extra, self.x = (self._reals("vectors of a solve", d, self.n) for _ in range(2))
+            self.no_residual = [self._doubles("sums", d, 1) for _ in range(2)]
         else:
             self.extra = self.image
-
-    def _check_loop(self, group: tuple[int, ...]) -> None:
-        pockets = [self.plan.group(f).pocket for f in group]
-        if len(group) > MOST_FIELDS_IN_A_LOOP or any(not np.array_equal(pockets[0], p) for p in pockets[1:]):
-            names = ", ".join(self.plan.mechanism.field_names[f] for f in group)
-            raise BackendError(
-                f"backend cupy: the fields {names} depend on each other in a loop and are more than "
-                f"{MOST_FIELDS_IN_A_LOOP}, or reach different pockets; the GPU solves loops of fields that share their "
-                "pockets. Use --backend numba"
-            )
-
-    def _bath_pockets(self, group: tuple[int, ...]) -> np.ndarray:
-        """Conductance to the bath of every pocket, (m, D, P); zero for an infinite bath, which does not change."""
-        plan, pockets = self.plan, self.tables(group[0]).n_pockets
-        total = np.zeros((len(group), self.n_designs, pockets))
-        if self.is_finite:
-            where = plan.group(group[0]).pocket[plan.bath.voxel]
-            for k, f in enumerate(group):
-                for d, each in enumerate(self.plans):
-                    total[k, d] = np.bincount(where, weights=each.bath.conductance[f], minlength=pockets)
-        return total
 
     def _allocate_bath(self) -> None:
         d, f, pairs = self.n_designs, self.n_fields, self.code.BATH_PAIRS
@@ -332,7 +305,8 @@ class DeviceArrays:
         self.border = [self._reals("answers to the bath", d, self.n) for _ in range(f)] if self.is_finite else []
         self.border_dot = [self._doubles("small", d, 1) for _ in self.border]
         self.border_residual = [
-            self._doubles("pockets", d, self.tables(k).n_pockets) for k, _ in enumerate(self.border)
+            self.no_residual[0] if k in self.looped else self._doubles("pockets", d, self.tables(k).n_pockets)
+            for k, _ in enumerate(self.border)
         ]
 
     def _allocate_peaks(self) -> None:

@@ -129,15 +129,24 @@ class StepProgram:
 
     def _set_shifts(self, group: tuple[int, ...]) -> None:
         """The matrices of the pockets' shifts, inverted."""
-        a, matrix = self.a, self.a.matrix[group]
+        a, own = self.a, self.a.pockets[group]
+        if not own.is_even:
+            own.set_matrix(self.do, self._coupling, a.x)
+            return
         for k, f in enumerate(group):
-            self._solver.pocket_sums(f, a.zeroth[f], matrix[k, k])
             for j, g in enumerate(group):
-                if g != f and ((f, g) in self._voxel_row or (f, g) in self._schur_row):
-                    self.do("clear", a.n, a.extra)
-                    self._couple((f, g), a.extra)
-                    self._solver.pocket_sums(f, a.extra, matrix[k, j])
-        self.do("invert_pockets", a.tables(group[0]).n_pockets, len(group), matrix, a.inverse_matrix[group])
+                if g == f or (f, g) in self._voxel_row or (f, g) in self._schur_row:
+                    self._solver.pocket_sums(f, self._coupling(f, g), own.matrix[k, j])
+        self.do("invert_pockets", own.n_components, own.n_slots, own.matrix, own.inverse)
+
+    def _coupling(self, field: int, other: int) -> Any:
+        """Loss of a field per unit of another, its zeroth-order terms for itself; (D, n)."""
+        a = self.a
+        if field == other:
+            return a.zeroth[field]
+        self.do("clear", a.n, a.extra)
+        self._couple((field, other), a.extra)
+        return a.extra
 
     # -- one stage ----------------------------------------------------------------------------------------------
 
@@ -224,7 +233,7 @@ class StepProgram:
         """Solve a group of fields for their increments, and shift their pockets so that the books close."""
         a = self.a
         for k, field in enumerate(group):
-            first, last, residual = a.first[field, stage], a.last[field, stage], a.residual[group][k]
+            first, last, residual = a.first[field, stage], a.last[field, stage], self._residual(group)
             if len(group) == 1:
                 self._load_rhs(stage, field, first)
             else:
@@ -239,31 +248,41 @@ class StepProgram:
         else:
             self._correct_loop(stage, group)
 
+    def _residual(self, group: tuple[int, ...]) -> Any:
+        """Where a solve leaves the sums over its pockets; a loop measures them at its end."""
+        return self.a.pockets[group].residual[0] if len(group) == 1 else self.a.no_residual[1]
+
     def _share_with_bath(self, stage: int, group: tuple[int, ...], k: int, x: Any, row: int) -> None:
         """The bath's increment that goes with a field's solve, and what it adds to the field, a row of x."""
         a, field = self.a, group[k]
         if not a.is_finite:
             return
         self._solver.bath_dot(field, x, row, a.dot)
-        sizes = a.tables(field).n_pockets, a.n_fields, field, a.n_small, a.bath_jacobian.shape[1]
+        residual = self._residual(group)
+        sizes = residual.shape[1], a.n_fields, field, a.n_small, a.bath_jacobian.shape[1]
         given = a.sg, a.volume, a.conductance_sum, a.pair_row, a.bath_jacobian, a.bath_rhs, a.dot
         border = a.border_dot[field], a.border_residual[field], a.inner[group][k]
-        self.do("bath_step", *sizes, *given, *border, a.small_terms[stage], a.residual[group][k], a.b)
+        self.do("bath_step", *sizes, *given, *border, a.small_terms[stage], residual, a.b)
         self.do("add_border", a.n, x.shape[1], row, a.b, a.border[field], x)
 
     def _solve_shifts(self, stage: int, group: tuple[int, ...]) -> None:
         a = self.a
-        sizes = a.tables(group[0]).n_pockets, len(group), a.n_fields, a.n_small, a.bath_jacobian.shape[1]
-        system = a.members[group], a.inverse_matrix[group], a.residual[group], a.g_pocket[group]
+        own, bath_pairs = a.pockets[group], a.bath_jacobian.shape[1]
+        sizes = own.n_components, len(group), own.n_slots, a.n_fields, a.n_small, bath_pairs, int(a.is_finite)
+        system = own.members, own.slots_of, own.inverse, own.residual, own.g
         bath = a.sg, a.volume, a.conductance_sum, a.pair_row, a.bath_jacobian, a.bath_rhs, a.inner[group]
-        out = a.small_terms[stage], a.shift[group]
-        self.do("solve_shifts", *sizes, int(a.is_finite), *system, *bath, *out)
+        self.do("solve_shifts", *sizes, *system, *bath, a.small_terms[stage], own.shift)
+        if not own.is_even:
+            own.spread(self.do)
 
     def _shift(self, stage: int, group: tuple[int, ...], k: int) -> None:
         """The shifts of every pocket added to a field's increment."""
-        a, tables = self.a, self.a.tables(group[k])
+        a, tables, own = self.a, self.a.tables(group[k]), self.a.pockets[group]
+        if not own.is_even:
+            own.move(self.do, k, a.terms[stage])
+            return
         sizes = a.n, a.n_fields, group[k], tables.n_pockets
-        self.do("shift_pockets", *sizes, tables.pocket, a.shift[group][k], a.terms[stage])
+        self.do("shift_pockets", *sizes, tables.pocket, own.shift[k], a.terms[stage])
 
     def _shift_one(self, stage: int, group: tuple[int, ...]) -> None:
         self._solve_shifts(stage, group)
@@ -279,18 +298,28 @@ class StepProgram:
                 self._load_left(stage, field)
                 if sweep == self.corrections:
                     self._solver.square(a.last[field, stage])
-                    self._solver.pocket_sums(field, a.r, a.residual[group][k])
+                    self._measure_left(group, k)
                     continue
                 self._solver.square(a.rr[0])
-                self._solver.solve(field, a.rr[0], a.rr[4], self.iterations, x, 0, a.residual[group][k])
+                self._solver.solve(field, a.rr[0], a.rr[4], self.iterations, x, 0, self._residual(group))
                 self._share_with_bath(stage, group, k, x, 0)
                 self.do("add_to_row", a.n, a.n_fields, field, a.x, terms)
                 self._absorb(field, x, 0, 1.0)
+        if not a.pockets[group].is_even:
+            a.pockets[group].set_right(self.do, a.x)
         self._solve_shifts(stage, group)
         for k, field in enumerate(group):
             self._absorb(field, terms, field, -1.0)
             self._shift(stage, group, k)
             self._absorb(field, terms, field, 1.0)
+
+    def _measure_left(self, group: tuple[int, ...], k: int) -> None:
+        """Sums over its pockets of what is left of a field's right-hand side."""
+        own = self.a.pockets[group]
+        if own.is_even:
+            self._solver.pocket_sums(group[k], self.a.r, own.residual[k])
+        else:
+            own.measure(self.do, k, self.a.r)
 
     def _load_left(self, stage: int, field: int) -> None:
         """What is left of a field's right-hand side beside the other fields of its loop."""

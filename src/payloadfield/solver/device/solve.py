@@ -102,7 +102,7 @@ class FieldSolver:
         """So many iterations on A x = r, begun from zero, or from what x is.
 
         first, last: (D, 1) squared norms of the residual, known before and left after. The solution is a row of x,
-        (D, rows, n). residual: (D, P), for the sums over the pockets of what is left.
+        (D, rows, n). residual: (D, P), for the sums over the pockets of what is left; (D, 1), where they do not matter.
         """
         a, t = self.a, self.a.tables(field)
         operator, (b, *turns) = (a.D[field], *t.around, a.zeroth[field]), a.cycle_vectors(0, a.n)
