@@ -31,6 +31,7 @@ def load(folder, text, **parameters):
         ("-max(a - b, 0)", {-1, 0}), ("min(a, back)", {-1}), ("-hill(a, k, 1)", {-1, 0}), ("-exp(a)", {-1}),
         ("-(a ** 2)", {-1, 0}), ("free ** 2", {0, 1}), ("-k * free", {-1, 0, 1}), ("log(a)", {-1, 0, 1}),
         ("a / (k + b)", {0, 1}), ("sqrt(a) + exp(b)", {1}), ("-a + back", {-1}),
+        ("-held(a)", {-1, 0}), ("a / (1 + held(b))", {0, 1}),
     ],
 )  # fmt: skip
 def test_signs_that_an_expression_can_have(text, signs):

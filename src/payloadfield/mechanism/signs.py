@@ -51,6 +51,8 @@ def possible_signs(expr: Expr, values: Mapping[str, Any], free: Collection[str] 
 
 
 def _of_function(expr: Call, parts: list[Signs]) -> Signs:
+    if expr.op == "held":
+        return parts[0]
     if expr.op == "exp":
         return frozenset((1,))
     if expr.op in ("sqrt", "hill"):
