@@ -172,7 +172,7 @@ def test_ten_times_as_much_naked_antibody_takes_no_more_steps_at_a_tight_toleran
 
 def test_diffusivities_over_nine_decades_stay_balanced_and_hardly_negative():
     spread = {"D_adc": 1e-3, "D_antibody": 1.0, "D_payload": 1e3, "D_protease": 1e-6}
-    # Not for every draw of cells: with seed 4 steps ring at this tolerance (489 of them, down to -0.3), at half of it not.
+    # Not for every draw of cells: with seed 4 steps ring at this tolerance (489 steps, down to -0.3), at half not.
     trace = run(scenarios.finite_bath(parameters=spread, seed=5))
     assert worst_balance(trace) < tolerances.BALANCE
     assert min(u.min() for u in trace.fields) > -1e-3 * 50.0
