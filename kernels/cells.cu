@@ -53,8 +53,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_rates(
 //   voxel        (n_entry)                               [1] open voxel
 //   weight       (n_entry)                               [1]
 //   sg           (1)                                     [1/s] 1 / (gamma dt)
-//   lu           (n_designs, N_LU, n_cell)               [1/s, s on the diagonal]
-//   entry_schur  (n_designs, N_SCHUR, n_entry)           [molecules/s/nM]
+//   lu           (n_designs, N_LU, n_cell)               [1/s, s on the diagonal] and rows of M behind
+//   entry_schur  (n_designs, N_SCHUR, n_entry)           [molecules/s/nM] and shapes of answers behind
 extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_factor(
     const long long n_cell, const long long n_open, const long long n_entry, const real* __restrict__ base_fields,
     const real* __restrict__ base_states, const real* __restrict__ p, const real* __restrict__ cp,
@@ -89,7 +89,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_factor(
 //   start        (n_cell+1)                              [1] first entry of each cell
 //   voxel        (n_entry)                               [1] open voxel
 //   weight       (n_entry)                               [1]
-//   lu           (n_designs, N_LU, n_cell)               [1/s, s on the diagonal]
+//   lu           (n_designs, N_LU, n_cell)               [1/s, s on the diagonal] and rows of M, which alone are read
+//   entry_schur  (n_designs, N_SCHUR, n_entry)           [molecules/s/nM] shapes of answers behind, moves (0)
 //   rhs          (n_designs, N_STATES, n_cell)           [molecules/s]
 //   f            scalar                                  [1] number among the exchanged fields, below N_EXCHANGED
 //   out_entry    (n_designs, n_entry)                    [molecules/s]
@@ -97,7 +98,8 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_respond(
     const long long n_cell, const long long n_open, const long long n_entry, const real* __restrict__ base_fields,
     const real* __restrict__ base_states, const real* __restrict__ p, const real* __restrict__ cp,
     const long long* __restrict__ start, const long long* __restrict__ voxel, const real* __restrict__ weight,
-    const real* __restrict__ lu, const real* __restrict__ rhs, const int f, real* __restrict__ out_entry
+    const real* __restrict__ lu, const real* __restrict__ entry_schur, const real* __restrict__ rhs, const int f,
+    real* __restrict__ out_entry
 ) {
     const long long c = item();
     if (c >= n_cell) return;
@@ -106,10 +108,12 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) cell_respond(
     p += row_of(N_PARAMETERS, 0);
     cp += row_of(N_CELL_PARAMETERS, 0) * n_cell;
     lu += row_of(N_LU, 0) * n_cell;
+    entry_schur += row_of(N_SCHUR, 0) * n_entry;
     rhs += row_of(N_STATES, 0) * n_cell;
     out_entry += row_of(1, 0) * n_entry;
     cell_respond_at(
-        c, n_cell, n_open, n_entry, base_fields, base_states, p, cp, start, voxel, weight, lu, rhs, f, out_entry
+        c, n_cell, n_open, n_entry, base_fields, base_states, p, cp, start, voxel, weight, lu, entry_schur, rhs, f,
+        out_entry
     );
 }
 

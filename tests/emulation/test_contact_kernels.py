@@ -59,7 +59,7 @@ class Case:
     def factors(self, design):
         """What `cell_factor` gives at the base."""
         lu = np.zeros((self.code.N_LU, self.plan.cells.n_cells))
-        schur = np.zeros((len(self.code.SCHUR_PAIRS), len(self.plan.cells.entry_voxel)))
+        schur = np.zeros((self.code.N_SCHUR, len(self.plan.cells.entry_voxel)))
         self.code.cell_factor(*self.base(design), SG, lu, schur)
         return lu, schur
 

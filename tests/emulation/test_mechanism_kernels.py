@@ -78,7 +78,7 @@ def run_cells(case):
     module.cell_rates(*known, d_twin, source_twin)
     results |= {"d_states": (d_states, d_twin), "entry_source": (source, source_twin)}
     lu, lu_twin = case.empty(module.N_LU, case.point.n_cell)
-    schur, schur_twin = case.empty(len(module.SCHUR_PAIRS), n_entry)
+    schur, schur_twin = case.empty(module.N_SCHUR, n_entry)
     sg = np.array([case.point.sg], d_states.dtype)
     launch("cell_factor", *case.sizes, *given, sg, lu, schur)
     module.cell_factor(*known, float(sg[0]), lu_twin, schur_twin)
@@ -90,8 +90,8 @@ def run_cells(case):
     results["solution"] = (solution, solution_twin)
     for f, field in enumerate(module.EXCHANGED):
         out, out_twin = case.empty(n_entry)
-        launch("cell_respond", *case.sizes, *given, lu, rhs, f, out)
-        module.cell_respond(*known, lu.astype(float), rhs.astype(float), f, out_twin)
+        launch("cell_respond", *case.sizes, *given, lu, schur, rhs, f, out)
+        module.cell_respond(*known, lu.astype(float), schur.astype(float), rhs.astype(float), f, out_twin)
         results[f"respond {f}"] = (out, out_twin)
         absorbed, absorbed_twin, increment = rhs.copy(), rhs.astype(float), given[0][field] / 3
         launch("cell_absorb", *case.sizes, *given, field, len(given[0]), given[0] / 3, f, -1.0, absorbed)
@@ -173,7 +173,7 @@ def test_jacobians_are_taken_where_nothing_is_negative(case):
     case.twin.voxel_jacobian(*known, twin)
     close(out, twin, case.build)
     lu, lu_twin = case.empty(case.twin.N_LU, point.n_cell)
-    schur, schur_twin = case.empty(len(case.twin.SCHUR_PAIRS), case.sizes[2])
+    schur, schur_twin = case.empty(case.twin.N_SCHUR, case.sizes[2])
     sg = np.array([point.sg], lu.dtype)
     case.host.launch("cell_factor", *case.sizes, below, states, *case.cells[2:], sg, lu, schur)
     clamped = np.maximum(below, 0).astype(float), np.maximum(states, 0).astype(float)
@@ -217,4 +217,4 @@ def test_the_module_of_cuda_code_has_the_constants_of_the_others(tmp_path):
     ours, twin = generate(mechanism, "cuda").module, generate(mechanism, "numpy").module
     for name in ("N_A", "FIELDS", "STATES", "EXCHANGED", "N_LU", "SCHUR_PAIRS", "VOXEL_PAIRS", "BATH_PAIRS"):
         assert getattr(ours, name) == getattr(twin, name)
-    assert len(twin.STATES) == ours.N_STATES and len(twin.SCHUR_PAIRS) == ours.N_SCHUR
+    assert len(twin.STATES) == ours.N_STATES and twin.N_SCHUR == ours.N_SCHUR

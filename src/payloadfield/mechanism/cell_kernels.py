@@ -42,7 +42,8 @@ class CellKernels:
         self.plan: Elimination = eliminate(len(self.states), self.jacobian, collecting)
         self.responses = Responses(self.plan, self.flows, self.fields, self.states, self.exchanged)
         self.answering = tuple(f for f in self.exchanged if self.responses.answers[f])
-        self.driving = tuple(f for f in self.exchanged if any(self.fields[f] in flow.slopes for flow in self.flows))
+        self.absorbing = tuple(self._absorbing(self.fields[f]) for f in self.exchanged)
+        self.n_schur = len(self.schur_pairs) + len(self.responses.kept)
         self.slots = (*self.plan.slots.values(), *self.responses.slots.values())
 
     def functions(self) -> tuple[Function, ...]:
@@ -52,6 +53,11 @@ class CellKernels:
 
     def _is_exchanged(self, name: str) -> bool:
         return any(name in flow.changes or name in flow.slopes for flow in self.flows)
+
+    def _absorbing(self, name: str) -> tuple[int, ...]:
+        """States that an increment of a field changes."""
+        driven = [flow for flow in self.flows if name in flow.slopes]
+        return tuple(i for i, state in enumerate(self.states) if any(state in flow.changes for flow in driven))
 
     def _schur_pairs(self) -> tuple[tuple[int, int], ...]:
         group = {f: number for number, members in enumerate(self.mechanism.field_groups) for f in members}
@@ -66,6 +72,8 @@ class CellKernels:
         table |= {name: Access("cp", str(i), "item", ITEM) for i, name in enumerate(self.mechanism.cell_parameters)}
         table |= {f"lu.{slot}": Access("lu", str(slot), "item", ITEM) for slot in self.slots}
         table |= {f"rhs.{name}": Access("rhs", str(i), "item", ITEM) for i, name in enumerate(self.states)}
+        for k in self.responses.kept.values():
+            table[f"shape.{k}"] = Access("entry_schur", str(len(self.schur_pairs) + k), "entry", ENTRY)
         table["increment."] = Access("increment", None, "gather", ENTRY)
         table |= {f"{name}.": Access(name, None, None, STUDY) for name in ("sg", "sign")}
         return table | {WEIGHT.name: Access("weight", None, "entry", ENTRY)}
@@ -74,8 +82,8 @@ class CellKernels:
         base = "base_" if "base_fields" in arguments else ""
         inputs = self._inputs(f"{base}fields", f"{base}states")
         given = {key: access for key, access in inputs.items() if access.array in arguments or access.array == "weight"}
-        if "entry_schur" in arguments:  # lu is an output
-            given = {key: access for key, access in given.items() if access.array != "lu"}
+        if name == "cell_factor":  # which makes them
+            given = {key: access for key, access in given.items() if access.array not in ("lu", "entry_schur")}
         return Kernel(name, doc, arguments, "c", given, [sheet.block for sheet in blocks])
 
     def _slope_totals(self, entry: Sheet, flows: Sequence[Flow]) -> dict[tuple[str, str], Expr]:
@@ -124,6 +132,8 @@ class CellKernels:
             row, column = (self.states[k] for k in position)
             middle.store("lu", slot, lu[position], f"1 / pivot, {row}" if row == column else f"{row}, {column}")
         rows = self.responses.make_rows(lu, middle)
+        for shape, k in self.responses.kept.items():
+            first.store("entry_schur", len(self.schur_pairs) + k, shape, "shape of an answer")
         for f in self.exchanged:
             self._schur(f, rows, first, middle, second)
         arguments = (*_BASE, "sg", "lu", "entry_schur")
@@ -163,7 +173,7 @@ class CellKernels:
 
     def respond(self) -> Function:
         """out_entry = alpha_f . M rhs for one exchanged field."""
-        arguments = (*_BASE, "lu", "rhs", "f", "out_entry")
+        arguments = (*_BASE, "lu", "entry_schur", "rhs", "f", "out_entry")
         doc = "Sources of exchanged field number f at every entry that follow from the states' right-hand side."
         kernels = tuple(self._respond(f, arguments) for f in self.exchanged)
         return Function("cell_respond", doc, arguments, kernels, "f")
@@ -172,7 +182,9 @@ class CellKernels:
         name = self.fields[f]
         before, entry = Sheet(ITEM), Sheet(ENTRY)
         products = self.responses.products(f, before)
-        terms = (mul(item.coefficient, item.shape, products[item.row]) for item in self.responses.answers[f])
+        terms = (
+            mul(item.coefficient, self._shape(item.shape), products[item.row]) for item in self.responses.answers[f]
+        )
         entry.store("out_entry", -1, mul(WEIGHT, add(*terms)))
         return self._kernel(f"cell_respond_{name}", name, arguments, [before, entry])
 
@@ -180,6 +192,11 @@ class CellKernels:
         lu = {position: Symbol(f"lu.{slot}") for position, slot in self.plan.slots.items()}
         rhs = [Symbol(f"rhs.{name}") for name in self.states]
         return solve(self.plan, lu, rhs, sheet, lambda i: self.states[i])
+
+    def _shape(self, shape: Expr) -> Expr:
+        """A shape at an entry: as kept, or as it is."""
+        kept = self.responses.kept
+        return Symbol(f"shape.{kept[shape]}") if shape in kept else shape
 
     def absorb(self) -> Function:
         """rhs += sign sum_j beta_fj increment_j for one exchanged field."""

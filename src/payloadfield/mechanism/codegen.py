@@ -110,9 +110,10 @@ def make_program(mechanism: Mechanism) -> Program:
         "STATES": mechanism.state_names,
         "EXCHANGED": cells.exchanged,
         "ANSWERING": cells.answering,
-        "DRIVING": cells.driving,
+        "ABSORBING": cells.absorbing,
         "N_LU": len(cells.slots),
         "SCHUR_PAIRS": cells.schur_pairs,
+        "N_SCHUR": cells.n_schur,
         "VOXEL_PAIRS": voxel.pairs,
         "BATH_PAIRS": bath.pairs,
     }
@@ -173,10 +174,10 @@ def array_sizes(program: Program) -> dict[str, int]:
         "N_ACCUMULATORS": mechanism.accumulators,
         "N_CONTACTS": mechanism.contacts,
     }
-    of_constants = {"N_EXCHANGED": "EXCHANGED", "N_SCHUR": "SCHUR_PAIRS"}
+    of_constants = {"N_EXCHANGED": "EXCHANGED"}
     of_constants |= {"N_VOXEL_PAIRS": "VOXEL_PAIRS", "N_BATH_PAIRS": "BATH_PAIRS"}
     lengths |= {name: cast(Sized, known[constant]) for name, constant in of_constants.items()}
-    return {name: len(items) for name, items in lengths.items()} | {"N_LU": cast(int, known["N_LU"])}
+    return {name: len(items) for name, items in lengths.items()} | {k: cast(int, known[k]) for k in ("N_LU", "N_SCHUR")}
 
 
 def _constants_alone(path: Path, program: Program) -> ModuleType:

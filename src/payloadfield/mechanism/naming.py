@@ -13,7 +13,9 @@ fields states p cp start voxel weight d_states entry_source base_fields base_sta
 increment sign increments out capacity cap_index jac first last flux gain present
 """
 _LOCALS = "a c e v w k n n_chunk n_cell cell partial branches np njit prange range min max abs print len"
-_CONSTANTS = "FIELDS STATES EXCHANGED ANSWERING DRIVING N_LU SCHUR_PAIRS VOXEL_PAIRS BATH_PAIRS CELL_CHUNK VOXEL_CHUNK"
+_CONSTANTS = (
+    "FIELDS STATES EXCHANGED ANSWERING ABSORBING N_LU N_SCHUR SCHUR_PAIRS VOXEL_PAIRS BATH_PAIRS CELL_CHUNK VOXEL_CHUNK"
+)
 _WORDS_OF_C = """
 double float int real long short char bool void auto const static struct switch case default do goto register return
 signed sizeof typedef union unsigned volatile extern inline restrict this new delete template class public private

@@ -2,8 +2,9 @@
 
 A source of field f at entry j follows the increments x = M rhs of the states as
     w_j sum_k c_fk phi_k(u_j) (a_k . x) = w_j sum_k c_fk phi_k(u_j) (m_k . rhs),   m_k = M^T a_k
-with shapes phi_k of the fields at the entry and directions a_k of the states that are the same at every entry. The rows
-m_k are made once a step with the factors of the cell, and hold few states each: no solve is needed for an answer.
+with shapes phi_k of the fields at the entry and directions a_k of the states that are the same at every entry. Rows m_k
+are made once a step with the factors of the cell, and hold few states each: no solve is needed for an answer. Shapes
+that call functions, such as the hazards of death, are kept with them, for every entry.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from payloadfield.mechanism.assignments import Sheet
 from payloadfield.mechanism.calculus import ONE, ZERO, add, div, mul
 from payloadfield.mechanism.elimination import Elimination, Position, solve_transposed
 from payloadfield.mechanism.flows import Flow
-from payloadfield.mechanism.nodes import Call, Expr, Symbol, symbols
+from payloadfield.mechanism.nodes import Call, Expr, Symbol, symbols, walk
 
 Direction = tuple[tuple[int, Expr], ...]
 
@@ -47,6 +48,8 @@ class Responses:
         nonzeros = [self._solved(k, pattern, Sheet(0)) for k in range(len(self._directions))]
         positions = [(k, i) for k, row in enumerate(nonzeros) for i, value in enumerate(row) if value != ZERO]
         self.slots: dict[Position, int] = {position: plan.n_lu + n for n, position in enumerate(positions)}
+        shapes = (answer.shape for answers in self.answers.values() for answer in answers)
+        self.kept = {shape: k for k, shape in enumerate(dict.fromkeys(filter(_calls_functions, shapes)))}
 
     def _answers_of(self, name: str, flows: Sequence[Flow], fields: Collection[str]) -> list[Answer]:
         by_shape: dict[Expr, dict[int, Expr]] = {}
@@ -88,6 +91,10 @@ class Responses:
             terms = (mul(Symbol(f"lu.{slot}"), Symbol(f"rhs.{self._states[i]}")) for i, slot in slots)
             found[row] = sheet.define(f"m.{row}", add(*terms))
         return found
+
+
+def _calls_functions(expr: Expr) -> bool:
+    return any(isinstance(node, Call) and node.op not in ("+", "*", "/", "neg") for node in walk(expr))
 
 
 def _terms(expr: Expr) -> tuple[Expr, ...]:

@@ -95,6 +95,7 @@ class Stepper:
         self._contacts, self._haste = ContactExchange(plan, backend), 0.0
         self._allocate_bath()
         self._iterations, self._worst = 0, 0.0
+        self._outdated: set[int] = set()  # fields of a loop whose residual is too large, or not what it was
 
     def sharing(self, plan: Plan, backend: Backend, rtol: float, floors: _Floats) -> Stepper:
         """A stepper for a plan of the same maps and other coefficients, with the same work arrays: the two take turns.
@@ -118,7 +119,7 @@ class Stepper:
         self._exchanged = {int(f): k for k, f in enumerate(code.EXCHANGED)} if self._has_cells else {}
         self._lu = np.zeros((code.N_LU, n_cells))
         self._entry_source = np.zeros((len(code.EXCHANGED), n_entries))
-        self._entry_schur = np.zeros((len(code.SCHUR_PAIRS), n_entries))
+        self._entry_schur = np.zeros((code.N_SCHUR, n_entries))
         self._entry = np.zeros(n_entries)
         self._cell_rates = np.zeros((plan.n_states, n_cells))
         self._cell_rhs = np.zeros((plan.n_states, n_cells))
@@ -128,7 +129,7 @@ class Stepper:
         pairs = self._voxel_row.items()
         self._voxel_couplings = [[(row, g) for (f, g), row in pairs if f == of] for of in range(plan.n_fields)]
         self._answering = set(code.ANSWERING) if self._has_cells else set()
-        self._driving = set(code.DRIVING) if self._has_cells else set()
+        self._absorbing = {f: list(rows) for f, rows in zip(self._exchanged, code.ABSORBING, strict=False) if rows}
 
     def _allocate_bath(self) -> None:
         plan = self.plan
@@ -355,15 +356,13 @@ class Stepper:
     def _sweep(self, group: tuple[int, ...], increments: _Floats, bath: _Floats) -> tuple[list[_Floats], list[float]]:
         """Solve the fields of a group in turn, a loop until they agree; pocket and bath sums of what is left."""
         sums: dict[int, _Floats] = {}
-        outdated: set[int] = (
-            set()
-        )  # fields whose residual is not what it was, since another changed that they depend on
+        outdated = self._outdated = set()
         for k, field in enumerate(group):
             sums[field] = self._solve_field(field, increments, bath, without=group[k:])
             if len(group) > 1:
                 self._absorb(field, increments[field], 1.0)
             outdated |= self._dependents[field].intersection(group[:k])
-        for sweep in range(LOOP_SWEEPS):
+        for sweep in range(LOOP_SWEEPS if len(group) > 1 else 0):
             for field in group:
                 if field in outdated:
                     outdated.remove(field)
@@ -375,9 +374,11 @@ class Stepper:
 
     def _correct(self, field: int, increments: _Floats, bath: _Floats, *, measure_only: bool) -> tuple[_Floats, bool]:
         """Pocket sums of a field's residual beside the other fields of its loop; solved for if it is not yet small."""
+        changed = self._absorbing.get(field, [])
+        before = self._cell_rhs[changed]
         self._absorb(field, increments[field], -1.0)
         self._load_rhs(field, increments, without=(field,))
-        self._absorb(field, increments[field], 1.0)
+        self._cell_rhs[changed] = before
         self.backend.subtract_image(field, increments[field], self._rhs)
         if self._finite:
             self.backend.bath_coupling(field, self._extra)
@@ -404,7 +405,8 @@ class Stepper:
             self.backend.add_products(rhs, self._voxel_jacobian, rows, increments, columns)
         if field in self._answering:
             arguments = self._cell_arguments(self._base.fields, self._base.states)
-            self.code.cell_respond(*arguments, self._lu, self._cell_rhs, self._exchanged[field], self._entry)
+            known = (self._lu, self._entry_schur, self._cell_rhs)
+            self.code.cell_respond(*arguments, *known, self._exchanged[field], self._entry)
             self.backend.gather(self._entry, 1.0 / AVOGADRO_NM_UM3, rhs)
 
     def _solve_field(self, field: int, increments: _Floats, bath: _Floats, without: tuple[int, ...]) -> _Floats:
@@ -424,6 +426,7 @@ class Stepper:
         self._iterations += report.iterations
         if report.residual > enough:
             self._worst = max(self._worst, report.residual / self._largest_rhs[field])
+            self._outdated.add(field)
         sums = self.backend.pocket_sums(field, self._rhs)
         if self._border is None:
             return sums, 0.0
@@ -452,7 +455,7 @@ class Stepper:
 
     def _absorb(self, field: int, increment: _Floats, sign: float) -> None:
         """Add what a field's increment does to the cells to their right-hand side."""
-        if field in self._driving:
+        if field in self._absorbing:
             arguments = self._cell_arguments(self._base.fields, self._base.states)
             self.code.cell_absorb(*arguments, increment, self._exchanged[field], sign, self._cell_rhs)
 

@@ -241,7 +241,7 @@ class DeviceArrays:
         self._allocate_cycle()
         self.lu = self._reals("cells", d, code.N_LU, self.n_cells)
         self.entry_source = self._reals("cells", d, len(code.EXCHANGED), self.n_entries)
-        self.entry_schur = self._reals("cells", d, len(code.SCHUR_PAIRS), self.n_entries)
+        self.entry_schur = self._reals("cells", d, code.N_SCHUR, self.n_entries)
         self.entry = self._reals("cells", d, self.n_entries)
         self.jacobian = self._reals("reactions' slopes", d, len(code.VOXEL_PAIRS), n)
         self._allocate_sums()

@@ -226,7 +226,8 @@ class StepProgram:
         """What the cells answer to the other fields' increments, added to a row of out (D, rows, n)."""
         a = self.a
         if field in self._exchanged:
-            self.do("cell_respond", *self._base_cells(), a.lu, a.cell_rhs, self._exchanged[field], a.entry)
+            known = a.lu, a.entry_schur, a.cell_rhs
+            self.do("cell_respond", *self._base_cells(), *known, self._exchanged[field], a.entry)
             self._gather(a.entry.reshape(a.n_designs, 1, a.n_entries), 0, out, row)
 
     def _solve_group(self, stage: int, group: tuple[int, ...]) -> None:
