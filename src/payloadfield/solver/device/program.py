@@ -41,6 +41,8 @@ class StepProgram:
         self.launches: list[Launch] = []
         code = arrays.code
         self._exchanged = {int(f): k for k, f in enumerate(code.EXCHANGED)} if arrays.n_cells else {}
+        self._answering = set(code.ANSWERING)
+        self._absorbing = {f for f, states in zip(code.EXCHANGED, code.ABSORBING, strict=True) if states}
         self._schur_row = {pair: k for k, pair in enumerate(code.SCHUR_PAIRS)} if arrays.n_cells else {}
         self._voxel_row = {pair: k for k, pair in enumerate(code.VOXEL_PAIRS)}
         self._solver = FieldSolver(arrays, self.do)
@@ -84,7 +86,7 @@ class StepProgram:
         self.do("gather", *sizes, 1.0 / AVOGADRO_NM_UM3, *a.touched, entries, out)
 
     def _absorb(self, field: int, increment: Any, row: int, sign: float) -> None:
-        if field in self._exchanged:
+        if field in self._exchanged and field in self._absorbing:
             more = row, increment.shape[1], increment, self._exchanged[field], sign, self.a.cell_rhs
             self.do("cell_absorb", *self._base_cells(), *more)
 
@@ -225,7 +227,7 @@ class StepProgram:
     def _respond(self, field: int, out: Any, row: int) -> None:
         """What the cells answer to the other fields' increments, added to a row of out (D, rows, n)."""
         a = self.a
-        if field in self._exchanged:
+        if field in self._exchanged and field in self._answering:
             known = a.lu, a.entry_schur, a.cell_rhs
             self.do("cell_respond", *self._base_cells(), *known, self._exchanged[field], a.entry)
             self._gather(a.entry.reshape(a.n_designs, 1, a.n_entries), 0, out, row)
