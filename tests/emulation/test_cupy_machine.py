@@ -136,6 +136,16 @@ def test_auto_takes_a_usable_gpu_and_says_so(monkeypatch):
         assert "driver for CUDA 13.0" in found["reason"] and "CuPy 14.0.0" in found["reason"]
 
 
+def test_auto_names_the_gpu_that_it_takes(monkeypatch):
+    """Not the first one, where that is unusable or another is asked for."""
+    with installed(monkeypatch, FakeCupy(no_launcher, count=3)) as cupy:
+        kinds = [{"name": b"Old", "major": 6, "minor": 0}, *({"name": n, "major": 9, "minor": 0} for n in (b"A", b"B"))]
+        cupy.cuda.runtime.getDeviceProperties = kinds.__getitem__
+        assert resolve("auto") == ("cupy", "auto: A")
+        monkeypatch.setenv("PAYLOADFIELD_DEVICE", "2")
+        assert resolve("auto") == ("cupy", "auto: B")
+
+
 UNUSABLE = {
     "no driver": ({"driver": 0}, "no NVIDIA driver is found; install one"),
     "old driver": ({"driver": 11040}, r"the NVIDIA driver is too old: it supports CUDA 11.4, and 12.0 is needed"),

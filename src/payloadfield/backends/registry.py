@@ -42,7 +42,10 @@ def _choose(against_gpu: str | None) -> tuple[str, str]:
     """What "auto" takes, and why."""
     status = examine()
     if status.is_usable and not against_gpu:
-        return "cupy", f"auto: {status.devices[0].name}"
+        from payloadfield.backends.cuda.backend import choose_device
+
+        number = choose_device(status)
+        return "cupy", f"auto: {next(device.name for device in status.devices if device.number == number)}"
     return "numba", f"auto: Numba on the CPU, since {against_gpu or status.reason}"
 
 
