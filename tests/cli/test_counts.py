@@ -43,6 +43,19 @@ def test_a_run_whose_balance_does_not_close_is_not_to_be_trusted(call, own_run):
     assert "Do not trust this run: a balance does not close, by 1.0e-03" in call("info", own_run).out
 
 
+@pytest.mark.parametrize(("defect", "is_trusted"), [(3e-5, True), (3e-3, False)])
+def test_the_balance_of_a_state_in_single_precision_is_told_and_believed_up_to_its_rounding(
+    defect, is_trusted, call, own_run
+):
+    path = own_run / layout.MANIFEST
+    changes = {"largest_defect": defect, "precision": "float32", "notes": ["something to know"]}
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    shown = " ".join(call("info", own_run).out.split())
+    assert ("Do not trust" not in shown) == is_trusted and f"{defect:.1e} of its amount" in shown
+    assert ("The state is in single precision: each balance closes to" in shown) == is_trusted
+    assert "Note: something to know" in shown
+
+
 def test_the_help_of_resume_claims_what_holds(call):
     page = re.sub(r"\s+", " ", call("resume", "--help").out)
     assert "After an interruption or a kill the result is the same, bit for bit" in page

@@ -94,7 +94,7 @@ def make_study(*, checkpoint_every: float = 1e9, n_outputs: int = 7):
         initial_bath=np.ones(2),
         schedule=(),
         bath=record(sides=frozenset({"z_high"})),
-        solver=record(rtol=1e-2, first_step=1.0, backend="auto"),
+        solver=record(rtol=1e-2, first_step=1.0, backend="auto", precision="mixed"),
         output=record(
             times=tuple(np.linspace(0.0, DURATION, n_outputs)),
             fields=("adc", "payload"),
@@ -116,6 +116,8 @@ def make_study(*, checkpoint_every: float = 1e9, n_outputs: int = 7):
 
 class FakeSimulation:
     """Multiplies its fields by a factor each step; the step size depends on the number of steps so far."""
+
+    notes = ()
 
     def __init__(self, study, backend="fake", *, fail_at=None):
         self.study = study

@@ -12,6 +12,7 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
+from tests import tolerances
 from tests.store.real import STUDY, StopsAt, begin, interrupted, load
 
 import payloadfield
@@ -89,7 +90,7 @@ def test_a_balance_that_does_not_close_is_told_loudly(tmp_path, caplog):
 
 def test_a_balance_that_closes_is_not_told_of(tmp_path, caplog):
     directory = interrupted(tmp_path / "run")
-    assert caplog.text == "" and read_manifest(directory)["largest_defect"] == 0.0
+    assert caplog.text == "" and 0.0 < read_manifest(directory)["largest_defect"] < tolerances.BALANCE
 
 
 # -- one writer -----------------------------------------------------------------------------------------------------

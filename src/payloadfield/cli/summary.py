@@ -16,6 +16,8 @@ _SHOWN_UNITS = {"nM*s": ("nM h", 3600.0), "s*nM": ("nM h", 3600.0), "s": ("h", 3
 
 def summarise(run: Run) -> dict[str, Any]:
     """The summary of a run as plain data; exposures in the unit that is given beside them."""
+    from payloadfield.store.manifest import is_balanced
+
     manifest = run.manifest
     return {
         "run": str(run.directory),
@@ -33,7 +35,10 @@ def summarise(run: Run) -> dict[str, Any]:
         "exposure": exposure_per_type(run),
         "peaks": peaks_per_type(run),
         "balance": run.ledger if run.indices else {},
+        "precision": manifest.get("precision", "mixed"),
         "largest_defect": manifest.get("largest_defect", 0.0),
+        "is_balanced": is_balanced(manifest),
+        "notes": manifest.get("notes", []),
         "n_steps": run.log[-1]["step"] if run.log else 0,
         "cpu_seconds": manifest["cpu_seconds"],
         "wall_seconds": manifest["wall_seconds"],
@@ -108,8 +113,12 @@ def _headline(facts: dict[str, Any]) -> list[str]:
     cells = ", ".join(f"{amount:,} {name}" for name, amount in facts["n_cells"].items())
     lines = [f"{facts['title']}: {facts['state']}, {reached}"]
     lines += [f"Reason: {facts['reason']}"] if facts["reason"] else []
-    if facts["largest_defect"]:
-        lines.append(f"Do not trust this run: a balance does not close, by {facts['largest_defect']:.1e} of its amount")
+    defect = f"{facts['largest_defect']:.1e} of its amount"
+    if not facts["is_balanced"]:
+        lines.append(f"Do not trust this run: a balance does not close, by {defect}")
+    elif facts["precision"] == "float32":
+        lines.append(f"The state is in single precision: each balance closes to {defect}, which its rounding explains")
+    lines += [f"Note: {note}" for note in facts["notes"]]
     return [*lines, f"Cells: {cells}", ""] if cells else [*lines, ""]
 
 

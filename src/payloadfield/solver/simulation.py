@@ -123,6 +123,11 @@ class Simulation:
     # -- what there is now --------------------------------------------------------------------------------------
 
     @property
+    def notes(self) -> list[str]:
+        """What a reader of the results has to know; nothing so far."""
+        return []
+
+    @property
     def time(self) -> float:
         """Time reached [s]."""
         return self._state.time
@@ -168,7 +173,7 @@ class Simulation:
     def commitments(self) -> dict[str, _Floats]:
         """When each transition between fates first came to every cell, (n_cell,) [s], nan where it has not yet.
 
-        Where fates are expected: when half of what the cell stands for has taken it.
+        Where fates are expected: when the moves reached one half of a starting cell, births and second moves counted.
         """
         return {name: times.copy() for name, times in zip(self._fates.names, self._fates.times, strict=True)}
 

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 _PACKAGES = ("payloadfield", "numpy", "numba", "scipy", "h5py")
 
+LARGEST_DEFECT = {"mixed": 1e-9, "float64": 1e-9, "float32": 1e-3}
+"""Relative defect of a balance that rounding cannot explain, by solver.precision: runs of every kind stay below 1e-11
+with a state in double precision, and below 2e-4 with one in single precision."""
+
 
 def make_manifest(study: Study, *, backend: str, backend_reason: str, command: Sequence[str]) -> dict[str, Any]:
     """Manifest of a run that starts now."""
@@ -45,16 +49,24 @@ def make_manifest(study: Study, *, backend: str, backend_reason: str, command: S
         "time_reached_s": 0.0,
         "backend": backend,
         "backend_reason": backend_reason,
+        "precision": study.solver.precision,
         "command": list(command),
         "study_digest": study_digest(study),
         "started": _now(),
         "updated": _now(),
         "largest_defect": 0.0,
+        "notes": [],
         "cpu_seconds": 0.0,
         "wall_seconds": 0.0,
         "versions": _versions(),
         "machine": _machine(),
     }
+
+
+def is_balanced(manifest: Mapping[str, Any]) -> bool:
+    """Whether rounding explains what a run's balances are off by; runs of older versions have a state in double."""
+    limit = LARGEST_DEFECT[manifest.get("precision", "mixed")]
+    return bool(manifest.get("largest_defect", 0.0) <= limit)
 
 
 def write_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:

@@ -22,7 +22,15 @@ from payloadfield.store.estimate import refuse_too_large
 from payloadfield.store.files import remove_temporary
 from payloadfield.store.interrupt import StopRequest
 from payloadfield.store.lock import RunLock
-from payloadfield.store.manifest import claim, is_alive, make_manifest, read_manifest, write_manifest
+from payloadfield.store.manifest import (
+    LARGEST_DEFECT,
+    claim,
+    is_alive,
+    is_balanced,
+    make_manifest,
+    read_manifest,
+    write_manifest,
+)
 from payloadfield.store.writer import RunWriter, create_run
 
 if TYPE_CHECKING:
@@ -31,8 +39,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-#: Relative defect of a balance that rounding cannot explain: runs of every kind stay below 1e-11.
-LARGEST_DEFECT = 1e-9
 _KEPT = " The state at that time is kept."
 
 
@@ -304,24 +310,30 @@ class _Leg:
         self.spent.steps = record.index
         self.writer.log(_log_entry(record, self.spent.wall))
         self._watch_balance(record)
+        self._keep_notes()
         self.observer.step(self.sim, record)
         self._write_outputs(record.outputs)
 
     def _watch_balance(self, record: StepRecord) -> None:
-        """Tell once where amounts are lost or made, and note the largest defect of the run."""
+        """Note the largest defect of the run, and tell once where rounding does not explain it."""
         manifest = self.writer.manifest
-        before = manifest.get("largest_defect", 0.0)
         defects = ((abs(value), name) for name, value in record.balance.items() if not math.isnan(value))
         defect, moiety = max(defects, default=(0.0, ""))
-        if defect <= max(LARGEST_DEFECT, before):
+        if defect <= manifest.get("largest_defect", 0.0):
             return
-        if before == 0.0:
-            _log.warning(
-                "The balance of %s does not close at t = %.6g h: relative defect %.1e, where rounding leaves less than "
-                "1e-11. Do not trust this run; please report it with its run directory.",
-                moiety, record.time / 3600, defect,
-            )  # fmt: skip
+        was_balanced = is_balanced(manifest)
         manifest["largest_defect"] = defect
+        if was_balanced and not is_balanced(manifest):
+            of_state = "single" if manifest["precision"] == "float32" else "double"
+            _log.warning(
+                "The balance of %s does not close at t = %.6g h: relative defect %.1e, where rounding in %s precision "
+                "leaves less than %.0e. Do not trust this run; please report it with its run directory.",
+                moiety, record.time / 3600, defect, of_state, LARGEST_DEFECT[manifest["precision"]],
+            )  # fmt: skip
+
+    def _keep_notes(self) -> None:
+        notes = self.writer.manifest.setdefault("notes", [])
+        notes += [note for note in self.sim.notes if note not in notes]
 
     def _write_outputs(self, indices: Sequence[int]) -> None:
         for index in indices:

@@ -32,7 +32,10 @@ MOST_ITERATIONS = 32
 """... and the most that are taken where solves leave too much."""
 
 RESIDUAL_LIMIT = 10.0
-"""A step whose solves leave more than this times what would be enough is not accepted: more iterations are needed."""
+"""A step whose solves leave more than this times what would be enough is not accepted: more iterations are needed.
+
+With the most of them it is, and the run says so.
+"""
 
 QUIET_STEPS = 20
 """Steps with more iterations after which the usual ones are tried again."""
@@ -76,6 +79,8 @@ class DeviceEngine:
         self.arrays = DeviceArrays(machine, plans, code, make_ros34pw2(), followed)
         self.iterations, self._since = ITERATIONS, 0
         self._rates: Any = None
+        self.notes: list[str] = []
+        """What a reader of the results has to know."""
         self._programs: dict[int, tuple[StepProgram, Any]] = {}
         self._program = self.program(ITERATIONS)
 
@@ -183,7 +188,7 @@ class DeviceEngine:
         return lines
 
     def _limit(self) -> float:
-        """With as many iterations as there may be, what is left is left."""
+        """With as many iterations as there may be, what is left is left, and noted."""
         return RESIDUAL_LIMIT if self.iterations < MOST_ITERATIONS else float("inf")
 
     def effort(self) -> NDArray[np.int64]:
@@ -218,6 +223,7 @@ class DeviceEngine:
     def _watch_residuals(self, lines: Sequence[Line]) -> None:
         """More iterations where solves left too much; back to the usual ones after a while."""
         self._since += sum(line.is_accepted for line in lines)
+        self._note_residuals(lines)
         if any(line.is_left for line in lines):
             worst = max(design.ratio for line in lines for design in line.designs)
             self.iterations, self._since = min(2 * self.iterations, MOST_ITERATIONS), 0
@@ -228,3 +234,16 @@ class DeviceEngine:
         elif self.iterations > ITERATIONS and self._since >= QUIET_STEPS:
             self.iterations, self._since = self.iterations // 2, 0
         self._program = self.program(self.iterations)
+
+    def _note_residuals(self, lines: Sequence[Line]) -> None:
+        """Tell once where a step is taken whose solves left too much, with the most iterations that there may be."""
+        for line in lines:
+            ratio = max(design.ratio for design in line.designs)
+            if self.notes or not line.is_accepted or line.iterations < MOST_ITERATIONS or ratio <= RESIDUAL_LIMIT:
+                continue
+            self.notes.append(
+                f"with {MOST_ITERATIONS} iterations each, the most that are taken, the solves of the step to "
+                f"t = {line.time / 3600:.6g} h left {ratio:.3g} times what would be enough, and it was taken all the "
+                "same; exposures may be off by more than the tolerance: compare with --backend numba"
+            )
+            _log.warning("On the GPU, %s", self.notes[-1])

@@ -90,6 +90,11 @@ class DeviceSimulation(Simulation):
         """What takes the steps."""
         return self._engine
 
+    @property
+    def notes(self) -> list[str]:
+        """See Simulation."""
+        return self._engine.notes
+
     # -- parts of a simulation --------------------------------------------------------------------------------------
 
     def _equip(self, backend: str | None, beside: Simulation | None) -> None:
