@@ -1,6 +1,6 @@
 // Fates of the cells: when each transition came to each cell and, where they are drawn, the moves (solver/fates.py).
 //
-// Expected, a transition has come once half of what a cell stands for has taken it; sampled, once its cumulative hazard
+// Expected, a transition has come once its moves reach half of one starting cell; sampled, once its cumulative hazard
 // has reached a threshold that was drawn for it. Within a step its slot is the cubic through its values and rates at
 // both ends (Hermite); where that passes a level is found by bisection.
 

@@ -136,7 +136,10 @@ class FateLowering:
         return with_symbols(expr, self.meaning) if self.meaning else expr
 
     def slots(self) -> tuple[State, ...]:
-        """A slot for every fate, and one for every transition: how probable it is by now, or its cumulative hazard."""
+        """A slot for every fate, and one for every transition: its moves by now, or its cumulative hazard.
+
+        Moves are per starting cell: above 1 where cells divide, or go back and take the transition again.
+        """
         own = [State(f.name, "fate", {}, f.initial, f.typical, "1", f.doc) for f in self.fates]
         rates = [item.hazard if self.is_sampled else None for item in self.transitions]
         for item, rate in zip(self.transitions, rates, strict=True):

@@ -56,8 +56,8 @@ class Field:
 class State:
     """A slot per cell: an amount [molecules], a loss ("accumulator", molecules), an integral ("exposure"), a share.
 
-    "tag": the share of a followed state that came from one source.  "fate": a number of cells.  "transition": how
-    probable it is by now; sampled, its cumulative hazard.
+    "tag": the share of a followed state that came from one source.  "fate": a number of cells.  "transition": its
+    moves by now per starting cell, above 1 where cells divide or come back; sampled, its cumulative hazard.
     """
 
     name: str
@@ -159,7 +159,7 @@ class Mechanism:
     source_text: the file, or the one table that the file and its modules make together.  modules: which are on (or in
     which of their ways), by name.  origin: the module that declares an entry, by place such as ("fields", "adc"); ""
     for the main file.  left_out: names of what a study does without, because it never leaves zero there.  is_sampled:
-    whether each cell is in one of the fates, drawn by the solver, or in all of them with their probabilities.
+    whether each cell is in one of the fates, drawn by the solver, or in all of them with its share of each.
     """
 
     name: str

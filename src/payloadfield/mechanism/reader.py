@@ -65,7 +65,7 @@ def load_mechanism(name_or_path: str | Path, modules: Mapping[str, Setting] | No
 
 
 def with_expected_fates(mechanism: Mechanism) -> Mechanism:
-    """The same mechanism, slot for slot, with the probabilities of fates in the place of draws."""
+    """The same mechanism, slot for slot, with expected fates in the place of draws."""
     if not mechanism.is_sampled:
         return mechanism
     data = {**tomllib.loads(mechanism.source_text), FATE: MODES[0]}

@@ -1,5 +1,8 @@
 """Fates of cells along a run: when each transition came to each cell and, where they are sampled, the moves.
 
+Expected, the slot of a transition holds its moves by now per starting cell: its probability where no cell divides and
+none takes it twice, and above 1 elsewhere.
+
 Sampled, a transition comes when its cumulative hazard since the cell entered the fate exceeds a number drawn from the
 exponential distribution of mean 1: P(none by t) = exp(-integral of the hazard). The hazards of all transitions are
 integrated in every cell, whatever its fate; so several moves within one step are found at their own times, and only
@@ -19,7 +22,7 @@ from payloadfield.solver.draws import exponential, identities, uniform
 from payloadfield.solver.state import State
 
 HALF = 0.5
-"""Expected, a transition has come to a cell once this share of its cells has taken it."""
+"""Expected, a transition has come to an agent once this many of its cells, which started as one, have taken it."""
 
 _BISECTIONS = 50
 _Floats = NDArray[np.float64]
