@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from payloadfield.library import KINDS, LIMITS, load_library, unit_of
-from payloadfield.library.limits import limits_of
+from payloadfield.library.limits import FIRST_ORDER, Limits, limits_of
 from payloadfield.units import parse_quantity
 
 LIBRARY = load_library()
@@ -73,14 +73,22 @@ def test_every_kind_has_entries_whose_values_are_possible(kind):
     for entry in LIBRARY.entries[kind].values():
         for path, quantity in entry.values.items():
             unit = unit_of(kind, path)
-            low, high = limits_of(path) or (0.0, float("inf"))
-            assert low <= parse_quantity(quantity.text, unit, quantity.key) <= high, quantity.key
+            assert limits_of(path, unit).hold(parse_quantity(quantity.text, unit, quantity.key)), quantity.key
 
 
 def test_limits_are_by_the_end_of_a_path():
-    assert limits_of("payload.fraction_unbound") == LIMITS["fraction_unbound"] == (0.0, 1.0)
+    assert limits_of("payload.fraction_unbound") == LIMITS["fraction_unbound"] == Limits(0.0, 1.0)
     assert limits_of("relative_diffusivity.adc") == LIMITS["relative_diffusivity.*"]
-    assert limits_of("k_in") is None
+    assert limits_of("k_in") == Limits() and limits_of("payload.k_in", "1/s") == FIRST_ORDER
+    assert limits_of("payload.k_on", "1/nM/s") == Limits()
+
+
+def test_an_open_limit_is_itself_impossible_and_a_closed_one_is_not():
+    opened, closed = Limits(0.0, 1.0, is_open=True), Limits(0.0, 1.0)
+    assert [opened.hold(x) for x in (-1.0, 0.0, 0.5, 1.0, 2.0)] == [False, False, True, False, False]
+    assert [closed.hold(x) for x in (-1.0, 0.0, 0.5, 1.0, 2.0)] == [False, True, True, True, False]
+    assert opened.text("1") == "only a number above 0 and below 1" and closed.text("nM") == "only 0 to 1 nM"
+    assert Limits(is_open=True).text("nM") == "only a number above 0"
 
 
 @pytest.mark.parametrize("name", ["T-nc-DXd", "T-ec-DXd", "T-hp-DXd", "T-degrader", "T-agonist"])

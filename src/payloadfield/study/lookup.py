@@ -160,11 +160,10 @@ class Lookup:
         root, _, path = (parameter.source or "").partition(".")
         if root not in (AGENT, PROTEASE, CELL_TYPE, *SLOTS) or key in self.merger.problems.keys:
             return
-        low, high = limits_of(path) or (0.0, float("inf"))
-        if not low <= value <= high:
-            unit = "" if parameter.unit == "1" else f" {parameter.unit}"
-            span = f"only {low:g} to {high:g}{unit}" if high < float("inf") else "only a number of at least 0"
-            said = f"got {leaf.quantity.text!r}; {span} is possible for {parameter.source}: check it"
+        limits = limits_of(path, parameter.unit)
+        if not limits.hold(value):
+            possible = f"{limits.text(parameter.unit)} is possible for {parameter.source}"
+            said = f"got {leaf.quantity.text!r}; {possible}: check it"
             self.merger.problems.add(key, said)
 
     def note_source(

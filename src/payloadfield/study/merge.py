@@ -170,10 +170,9 @@ class Merger:
         merged.leaves[leaf_path] = leaf
 
     def _refuse_impossible(self, leaf: Leaf, path: str, unit: str, key: str) -> None:
-        low, high = limits_of(path) or (0.0, float("inf"))
-        if not low <= parse_quantity(leaf.quantity.text, unit, key) <= high:
-            shown = "" if unit == "1" else f" {unit}"
-            self.problems.add(key, f"got {leaf.quantity.text!r}; only {low:g} to {high:g}{shown} is possible: check it")
+        limits = limits_of(path, unit)
+        if not limits.hold(parse_quantity(leaf.quantity.text, unit, key)):
+            self.problems.add(key, f"got {leaf.quantity.text!r}; {limits.text(unit)} is possible: check it")
 
     def _known(self, kind: str) -> tuple[str, ...]:
         parts = PARTS if kind == "conjugate" else ()
