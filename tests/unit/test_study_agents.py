@@ -172,7 +172,7 @@ REFUSED = {
     "a tiny cell": ({"cell_types": {"SK-BR-3": {"volume": "0.5 um^3"}}}, "only 1 to"),
     "below nothing": ({"parameters": {"DAR": -1}}, "only 0 to 40 is possible for agent.DAR"),
     "more than all, as a parameter": ({"parameters": {"fu": 1.4}}, "only 0 to 1 is possible for agent.payload"),
-    "a rate below nothing": ({"parameters": {"k_out": "-1 / s"}}, "only a number of at least 0 is possible"),
+    "a rate below nothing": ({"parameters": {"k_out": "-1 / s"}}, "only 0 to 1000 1/s is possible"),
     "said twice": ({"parameters": {"DAR": 4}, "agents": {"T-DXd": {"DAR": 3}}}, "agents.T-DXd.DAR says '3.0'"),
     "unknown line": ({"cells": [{"type": "SKBR-3", "count": 1}]}, "did you mean 'SK-BR-3'?"),
 }  # fmt: skip
