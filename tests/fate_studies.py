@@ -9,8 +9,8 @@ import numpy as np
 from tests import handmade
 from tests.references.fates import FATES, HOUR
 
-from payloadfield.mechanism import load_mechanism
-from payloadfield.study.resolve_state import all_values, typical_states
+from payloadfield.mechanism import evaluate, load_mechanism
+from payloadfield.units import AVOGADRO_NM_UM3
 
 LARGE, SMALL = 3000.0, 30.0  # edges [um] of voxels in which a cell takes away nothing, and much
 
@@ -41,8 +41,10 @@ def make_study(
         outputs=times, schedule=schedule, initial_states=initial_states,
         solver=solver or handmade.make_solver(precision="float64"),
     )  # fmt: skip
-    values = all_values(mechanism, study.parameters, study.cell_parameters)
-    return replace(study, typical_states=typical_states(mechanism, values), seed=seed)
+    names = *mechanism.study_parameters, *mechanism.cell_parameters
+    values = {"N_A": AVOGADRO_NM_UM3, **dict(zip(names, (*study.parameters, *study.cell_parameters), strict=True))}
+    sizes = [np.nan if s.typical is None else np.mean(evaluate(s.typical, values)) for s in mechanism.states]
+    return replace(study, typical_states=np.array(sizes, float), seed=seed)
 
 
 def of_fates(trace, k=-1):

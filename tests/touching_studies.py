@@ -10,7 +10,6 @@ from tests import handmade, scenarios
 from tests.footprints import draw_footprints
 
 from payloadfield.mechanism import load_mechanism
-from payloadfield.study import load_study
 
 N_CELLS = 40
 STRONG = {"k_bridge": 2.0, "k_in": 5.0, "k_on": 2e-6}
@@ -77,6 +76,8 @@ def make_adc(**options):
 
 def make_everything(fate="expected"):
     """The built-in mechanism with bridges, vesicles, efflux, fates and sources; half of the cells die."""
+    from payloadfield.study import load_study  # needs pydantic, which a bare machine with a GPU lacks
+
     study = {
         "duration": "48 h",
         "grid": {"size": ["60 um"] * 3, "voxel": "20 um"},

@@ -26,10 +26,10 @@ from payloadfield.study import Decay, Event, Tabulated
 # --- fates -----------------------------------------------------------------------------------------------
 
 
-def make_fates():
+def make_fates(n_cells=3):
     """Cells close together that become senescent, die, or tolerate the drug for a while."""
     return fate_studies.make_study(
-        "expected", n_cells=3, hours=96.0, edge=fate_studies.SMALL, shape=(3, 4, 3), drug=2000.0
+        "expected", n_cells=n_cells, hours=96.0, edge=fate_studies.SMALL, shape=(3, 4, 3), drug=2000.0
     )
 
 

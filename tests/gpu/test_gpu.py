@@ -4,13 +4,13 @@
 """
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 from tests import tolerances, touching_studies
 from tests.emulation.test_drawn_fates import make_study as make_drawn
 from tests.emulation.test_drawn_fates import same_fates
-from tests.emulation.test_outbox import STUDY
 from tests.emulation.test_whole_runs import (
     CASES,
     QUANTITIES,
@@ -21,22 +21,26 @@ from tests.emulation.test_whole_runs import (
     make_case,
     make_designs,
 )
+from tests.gpu import cases
 
 import payloadfield
-from payloadfield.backends.cuda.status import examine
+from payloadfield.backends.cuda.status import examine, load_cupy
 from payloadfield.solver import BatchSimulation, make_batch, make_simulation
 from payloadfield.solver.device import engine
 from payloadfield.solver.outputs import kept_states
 
 # Products and sums may be fused on a GPU and are not on the host: a little more than rounding, in every step.
 TOLERANCE = {"float64": 1e-9, "mixed": tolerances.BACKENDS["mixed"]}
+STUDY = Path(__file__).parents[1] / "cli" / "small.toml"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def gpu():
-    """A usable GPU."""
+    """A usable GPU; with PAYLOADFIELD_GPU_POOL=0 each array is a piece of memory of its own (make sanitize-gpu)."""
     status = examine()
     if status.is_usable:
+        if os.environ.get("PAYLOADFIELD_GPU_POOL") == "0":
+            load_cupy().cuda.set_allocator(None)
         return status
     if os.environ.get("PAYLOADFIELD_REQUIRE_GPU") == "1":
         pytest.fail(f"PAYLOADFIELD_REQUIRE_GPU=1 asks for a GPU: {status.reason}")
@@ -55,11 +59,40 @@ def test_a_run_on_the_gpu_is_that_of_the_reference(case, precision, fixed):  # n
     assert largest_defect(records) < tolerances.BALANCE
 
 
-def test_a_run_on_the_gpu_repeats_bit_for_bit():
-    study = make_case("gel_under_a_finite_bath", "mixed")
+@pytest.mark.parametrize("name", list(cases.CASES))
+def test_every_kernel_on_the_gpu_in_many_blocks_gives_what_the_reference_does(name, fixed, monkeypatch):  # noqa: F811
+    """Which kernels, and in how many blocks, is counted in tests/emulation/test_gpu_cases.py."""
+    case = cases.CASES[name]
+    case.limits.impose(monkeypatch)
+    monkeypatch.setattr(engine, "RESIDUAL_LIMIT", np.inf)
+    sim = make_simulation(case.make(), "cupy")
+    records = sim.run(case.until)
+    expected, twins = fixed(sim.study, case.until)
+    assert len(records) == len(twins) > 2
+    compare(sim, expected, case.tolerance)
+    assert [record.moves for record in records] == [twin.moves for twin in twins]
+    assert largest_defect(records) < tolerances.BALANCE
+    for quantity, (values, _) in expected.peaks().items():
+        np.testing.assert_allclose(sim.peaks()[quantity][0], values, rtol=1e-6, atol=1e-9, err_msg=quantity)
+    for transition, times in expected.commitments().items():
+        np.testing.assert_allclose(sim.commitments()[transition], times, rtol=1e-6, err_msg=transition)
+    fields, states = sim.hold().take()
+    assert set(fields) == set(sim.study.output.fields)
+    for field, values in fields.items():
+        np.testing.assert_array_equal(values, sim.field_on_grid(field).astype(np.float32))
+    for state, values in states.items():
+        np.testing.assert_array_equal(values, sim.cell_state(state))
+
+
+@pytest.mark.parametrize("case", ["gel_under_a_finite_bath", "large"])
+@pytest.mark.parametrize("limits", ["OWN", "SMALL"])
+def test_a_run_on_the_gpu_repeats_bit_for_bit(case, limits, monkeypatch):
+    """One after the other: sums over blocks are added in the same order, whichever block is the last."""
+    getattr(cases, limits).impose(monkeypatch)
+    study, until = (cases.make_large("mixed"), 3.0) if case == "large" else (make_case(case, "mixed"), None)
     first, second = (make_simulation(study, "cupy") for _ in range(2))
-    first.run()
-    second.run()
+    first.run(until)
+    second.run(until)
     for quantity in QUANTITIES:
         np.testing.assert_array_equal(getattr(first.state, quantity), getattr(second.state, quantity))
 
@@ -133,6 +166,8 @@ def test_a_batch_whose_designs_touch_differently_on_the_gpu_is_that_of_the_refer
 
 def test_outputs_that_travel_while_the_gpu_goes_on_are_those_of_their_time(tmp_path):
     """One a minute, through page-locked buffers and the writer, against a run whose state is read at once."""
+    for package in ("pydantic", "psutil"):
+        pytest.importorskip(package, reason="reads a study file and writes a run directory: on a whole installation")
     study = payloadfield.load_study(STUDY, ["output.every='1 min'"])
     run = payloadfield.simulate(study, tmp_path / "run", backend="cupy", until=3600.0)
     sim, n_outputs = make_simulation(study, "cupy"), 0

@@ -12,16 +12,25 @@ from payloadfield.backends.cuda.status import Status, examine, spell_version
 
 def find_devices() -> dict[str, Any]:
     """Cores, memory [bytes] and, for every backend, whether it is usable here and why."""
-    import psutil
-
-    memory = psutil.virtual_memory()
+    total, free = _find_memory()
     return {
         "cores": os.cpu_count() or 1,
         "cores_usable": count_usable_cores(),
-        "memory_total": memory.total,
-        "memory_free": memory.available,
+        "memory_total": total,
+        "memory_free": free,
         "backends": [_describe_numpy(), _describe_numba(), _describe_cupy()],
     }
+
+
+def _find_memory() -> tuple[int, int]:
+    """Memory of the machine and what of it is free [bytes]; from the system itself on a bare machine."""
+    try:
+        import psutil
+    except ImportError:
+        page, total, free = (os.sysconf(f"SC_{name}") for name in ("PAGE_SIZE", "PHYS_PAGES", "AVPHYS_PAGES"))
+        return page * total, page * free
+    memory = psutil.virtual_memory()
+    return int(memory.total), int(memory.available)
 
 
 def _describe_numpy() -> dict[str, Any]:
