@@ -27,7 +27,7 @@ CASES = {
         {"dar_species": True, "extracellular_cleavage": "saturated"},
     ),
     "by species, stepwise": (FAST | STEPS, {"dar_species": "stepwise"}),
-    "vesicles and acid": (SLOW, {"vesicles": True, "acid_release": True}),
+    "vesicles and acid": (SLOW | {"acid_share": 0.4}, {"vesicles": True, "acid_release": True}),
 }
 
 
@@ -64,6 +64,16 @@ def test_what_was_released_is_what_no_conjugate_carries(end):
     payload = next(line for line in sim.ledger if line.moiety == "payload")
     assert inside > 0 and outside > 0
     assert inside + outside == pytest.approx(payload.initial - carried, rel=1e-9)
+
+
+def test_acid_releases_its_share_and_without_one_nothing():
+    modules = CASES["vesicles and acid"][1] | {"released": True}
+    with_acid = solve(*CASES["vesicles and acid"][:1], modules)
+    by_acid, inside = (with_acid.cell_state(name).sum() for name in ("released_by_acid", "released_inside"))
+    assert 0 < by_acid < 0.4 * inside  # of what is cleaved; the rest is what antibodies lose as they are degraded
+    without = solve(SLOW, modules)
+    assert not without.cell_state("released_by_acid").any()
+    assert without.cell_state("released_inside").sum() == pytest.approx(inside, rel=2e-3)
 
 
 def test_counting_changes_nothing_else(end):
