@@ -4,6 +4,7 @@ After a change on purpose: python -m tests.emulation.test_nvrtc
 """
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from benchmarks.ours import make_module_study
 from tests.emulation import nvrtc
 
-from payloadfield.backends.cuda.declarations import kernel_files, read_kernels
+from payloadfield.backends.cuda.declarations import kernel_files, read_file, read_kernels
 from payloadfield.backends.cuda.loader import MECHANISM_FILES, compile_options, make_source
 from payloadfield.backends.cuda.signature import Build
 from payloadfield.mechanism import generate, load_mechanism
@@ -29,6 +30,7 @@ LARGE = "adc", dict.fromkeys(("bridges", "vesicles", "efflux", "fate", "sources"
 BUILDS = {"mixed": Build(), "float64": Build("double", "double"), "float32": Build("float", "float")}
 ALLOWED_SPILLS = {"cell_factor": 2400, "cell_rates": 1200, "cell_solve": 200}
 """Bytes that a thread may store and load with all modules at once, beyond the 255 registers that there are."""
+KERNEL = re.compile(r'extern "C" __global__ void __launch_bounds__\([^)]*\)')
 SHARED_MEMORY = 48 * 1024
 """Bytes of static shared memory that every architecture grants a block."""
 
@@ -126,6 +128,33 @@ def test_cells_are_compiled_without_fused_multiply_adds():
     for file in (*MECHANISM_FILES, "contacts"):
         plain = nvrtc.assembly_of(text, compile_options(file))
         assert "fma" not in plain and "mul" in plain and "add.rn.f64" in plain
+
+
+IN_TURN = r"st\.volatile\.global\.f64.*?membar\.gl.*?atom\.global\.add.*?membar\.gl.*?ld\.volatile\.global\.f64"
+"""What a block leaves is seen by all before it counts as done, and read from where all see it, after the count."""
+
+
+def sums_of(text, options):
+    """{kernel: (its calls of block_total, how often assembly does what one takes in turn)}."""
+    calls = {part.partition("(")[0].split()[-1]: part.count("block_total(") for part in KERNEL.split(text)[1:]}
+    parts = re.split(r"\.entry ", nvrtc.assembly_of(text, options))[1:]
+    done = {re.match(r"\w+", part)[0]: len(re.findall(IN_TURN, part, re.DOTALL)) for part in parts}
+    return {kernel: (n, done[kernel]) for kernel, n in calls.items() if n}
+
+
+def test_sums_over_blocks_are_fenced_counted_and_read_past_the_cache_in_assembly():
+    """No host shows it: there blocks run one after the other, and a fence is nothing."""
+    texts = {file: make_source(file, Build()) for file in kernel_files() if "block_total(" in read_file(f"{file}.cu")}
+    found = {k: v for file, text in texts.items() for k, v in sums_of(text, compile_options(file)).items()}
+    assert {"square", "apply_dot", "end_cycle", "bath_dot"} < set(found) and found["advance_last"] == (2, 2)
+    assert {kernel: pair for kernel, pair in found.items() if pair[0] != pair[1]} == {}
+
+
+@pytest.mark.parametrize("lacking", ["volatile ", "__threadfence();"])
+def test_a_sum_over_blocks_without_its_fences_or_by_the_cache_is_seen(lacking):
+    """A control."""
+    text = make_source("sums", Build())
+    assert sums_of(text.replace(lacking, ""), compile_options("sums"))["square"] == (1, 0)
 
 
 def test_a_spill_is_seen():
