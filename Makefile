@@ -17,7 +17,7 @@ EXTRAS ?= test,dev
 export OMP_WAIT_POLICY ?= PASSIVE
 export MPLBACKEND ?= Agg
 
-.PHONY: help demo test test-gpu validate fuzz lint format bench bench-gpu gpu-wheels clean
+.PHONY: help demo test test-gpu validate fuzz lint format bench bench-gpu sanitize-gpu gpu-wheels clean
 .DEFAULT_GOAL := help
 
 help:
@@ -28,6 +28,7 @@ help:
 	@echo "make lint      ruff and mypy"
 	@echo "make bench     measure speed; writes benchmarks/results/DATE-*.json (needs a quiet machine; FIGURES='main lod' for some)"
 	@echo "make test-gpu  run the tests on a GPU; fails where there is none"
+	@echo "make sanitize-gpu  run them under compute-sanitizer (TOOL=memcheck, racecheck, initcheck or synccheck)"
 	@echo "make bench-gpu measure speed on a GPU; writes benchmarks/results/DATE-gpu.json"
 	@echo "make clean     remove the environment, caches and demo output"
 
@@ -99,12 +100,22 @@ GPU_SIZES ?= 64,128,256
 test-gpu:
 	$(GPU_ENV) $(PYTHON_GPU) -m pytest -o addopts="-ra --import-mode=importlib" tests/gpu $(PYTEST_ARGS)
 
+# Launch by launch, and every array a piece of memory of its own, so that memcheck sees what lies beyond its end.
+# The small cases, which launch every kernel; SANITIZED=tests/gpu for all tests.
+TOOL ?= memcheck
+SANITIZED ?= tests/gpu -k "every_kernel and not large"
+
+sanitize-gpu:
+	$(GPU_ENV) PAYLOADFIELD_GRAPHS=0 PAYLOADFIELD_GPU_POOL=0 compute-sanitizer --tool $(TOOL) --target-processes all --error-exitcode 1 \
+	    $(PYTHON_GPU) -m pytest -o addopts="-ra --import-mode=importlib" $(SANITIZED) -x $(PYTEST_ARGS)
+
 bench-gpu:
 	$(GPU_ENV) $(PYTHON_GPU) -m payloadfield bench --backend cupy --sizes $(GPU_SIZES) -o benchmarks/results/$$(date +%F)-gpu.json
 
 # Pure Python wheels that a bare machine lacks, unpacked where test-gpu and bench-gpu find them; for machines without a network.
 gpu-wheels:
-	$(or $(PYTHON),python3) -m pip install --quiet --no-deps --target .wheels/site pint flexcache flexparser platformdirs typing_extensions
+	$(or $(PYTHON),python3) -m pip install --quiet --no-deps --target .wheels/site pint flexcache flexparser platformdirs typing_extensions \
+	    rich markdown-it-py mdurl pygments
 
 clean:
 	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
