@@ -113,16 +113,62 @@ def test_a_batch_through_cupy_has_one_run_for_each_design(monkeypatch, small_blo
     assert first == pytest.approx(3 * second, rel=1e-2)
 
 
-def test_bench_measures_every_kernel_of_a_step(monkeypatch):
+@pytest.fixture
+def small_copy(monkeypatch):
+    monkeypatch.setattr(bench, "COPIED", 1 << 20)
+    monkeypatch.setattr(bench, "LEAST_COPIED", 1 << 18)
+
+
+@pytest.mark.usefixtures("small_copy")
+def test_bench_measures_every_kernel_of_a_step_at_the_largest_size_as_graphs(monkeypatch):
     """Times are made up; that everything is counted and adds up is not."""
-    with installed(monkeypatch, FakeCupy(no_launcher)):
+    with installed(monkeypatch, FakeCupy(no_launcher)) as cupy:
         monkeypatch.setattr(bench, "_run", lambda study: bench.WholeRun(8, 1, 2, 1, 0, 1.0, 1.0, 1.0))
-        found = bench.measure("cupy", (8, 8, 8))
-    assert found["bandwidth_bytes_per_second"] == pytest.approx(2 * 2**27 / 2e-3)
+        found = bench.measure("cupy", (8, 10, 9))
+        assert cupy.launches == (bench.ROUNDS + 1) * len(found["operations"])  # one graph for each kernel
+    assert found["bandwidth_bytes_per_second"] == pytest.approx(2 * 2**20 / 2e-3)
     names = {item["name"] for item in found["operations"]}
     assert {"smooth", "small_levels", "apply_dot", "end_step", "cell_factor"} - names == {"smooth"}  # too small for it
     assert sum(item["share_of_step"] for item in found["operations"]) == pytest.approx(1.0)
     assert found["machine"]["gpus"][0]["name"] == "Fake GPU"
+    settings = handmade.make_solver()
+    assert found["operations_at"] == make_plan(bench.make_bench_study(10, settings)).n_open
+    assert len(found["runs"]) == 3 and found["sizes_beyond_memory"] == []
+
+
+@pytest.mark.usefixtures("small_copy")
+def test_bench_takes_what_fits_into_memory(monkeypatch):
+    """The largest size that does, and a smaller copy."""
+    settings = handmade.make_solver()
+    small, large = (count_device_memory(bench.make_bench_study(n, settings))[0] for n in (8, 16))
+    with installed(monkeypatch, FakeCupy(no_launcher, free=(small + large) // 2)) as cupy:
+        monkeypatch.setattr(bench, "_run", lambda study: bench.WholeRun(8, 1, 2, 1, 0, 1.0, 1.0, 1.0))
+        zeros = cupy.zeros
+
+        def refuse(shape, dtype):
+            if shape == 1 << 17:
+                raise OutOfMemoryError("Out of memory")
+            return zeros(shape, dtype)
+
+        cupy.zeros = refuse
+        found = bench.measure("cupy", (8, 16))
+        assert found["sizes_beyond_memory"] == [16] and len(found["runs"]) == 1
+        assert found["bandwidth_bytes_per_second"] == pytest.approx(2 * 2**19 / 2e-3)
+        with pytest.raises(ResourceError, match="too little memory"):
+            bench.measure("cupy", (16,))
+
+
+def test_bench_keeps_the_clocks_as_found(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert bench.describe_machine()["clocks"] == []
+    command = tmp_path / "nvidia-smi"
+    said = "name, driver_version, clocks.current.sm [MHz]\\nA GPU, 580.1, 1980 MHz\\n"
+    command.write_text(f"#!/bin/sh\nprintf '{said}'\n")
+    command.chmod(0o755)
+    expected = {"name": "A GPU", "driver_version": "580.1", "clocks.current.sm [MHz]": "1980 MHz"}
+    assert bench.describe_machine()["clocks"] == [expected]
+    command.write_text("#!/bin/sh\nexit 9\n")
+    assert bench.describe_machine()["clocks"] == []
 
 
 # --- what is usable, and why not ----------------------------------------------------------------------------

@@ -30,7 +30,8 @@ def bench(
     """Measure bandwidth by a copy, then each operation's bytes, time and share of it, then whole runs at three sizes.
 
     Figures are of this machine at this moment: on a busy one they say little. The copy is of arrays far beyond any
-    cache; operations on grids that fit into one exceed it.
+    cache; operations on grids that fit into one exceed it. On a GPU operations are those of the largest size that
+    fits into its memory, replayed as graphs; on a CPU those of the middle one.
     """
     import json
 

@@ -1,14 +1,18 @@
 """How fast this machine is: its bandwidth, each operation's share of it, and whole runs at three sizes.
 
-Needs no study file: two fields and cells with four slots on a woodpile, in round numbers of no molecule in particular.
+Needs no study file, and nothing that a machine with a bare CuPy lacks: two fields and cells with four slots on a
+woodpile, in round numbers of no molecule in particular.
 """
 
 from __future__ import annotations
 
+import csv
 import os
 import platform
+import shutil
+import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -18,17 +22,27 @@ from typing import Any
 import numpy as np
 
 from payloadfield.cells import Cells
-from payloadfield.geometry import Material, VoxelGrid, find_pockets, make_geometry
+from payloadfield.errors import ResourceError
+from payloadfield.geometry import Geometry, Material, VoxelGrid, find_pockets, make_geometry
 from payloadfield.geometry.woodpile import Woodpile
 from payloadfield.mechanism import Mechanism, evaluate, load_mechanism
 from payloadfield.solver import Simulation, choose_backend, make_simulation
 from payloadfield.study import Bath, Event, OutputSettings, SolverSettings, Study
+from payloadfield.units import AVOGADRO_NM_UM3
 
 SIZES = (32, 48, 64)
 SPACING = 10.0
 HOURS = 24.0
 VOXELS_PER_CELL = 60
 ROUNDS = 9
+COPIED, LEAST_COPIED = 1 << 31, 1 << 27
+"""Bytes of the copy on a GPU, and how few it may come down to where there is less memory."""
+
+CLOCKS = "name,driver_version,clocks.sm,clocks.mem,clocks.max.sm,power.limit"
+"""What nvidia-smi is asked for."""
+
+MEDIUM = Material("medium", "medium", {"default": 1.0}, {"default": 1.0}, {})
+SOLID = Material("solid", "impermeable", {"default": 0.0}, {"default": 0.0}, {})
 
 MECHANISM = """
 name = "bench"
@@ -103,29 +117,43 @@ class WholeRun:
 
 def make_bench_study(n: int, settings: SolverSettings) -> Study:
     """A woodpile on n^3 voxels under a bath, a cell for every 60 open voxels, dosed at once and washed after 8 h."""
-    materials = [
-        Material("medium", "medium", {"default": 1.0}, {"default": 1.0}, {}),
-        Material("solid", "impermeable", {"default": 0.0}, {"default": 0.0}, {}),
-    ]
     side = n * SPACING
     strands = Woodpile("solid", side / 4, side / 2.5, side / 4)
-    geometry = make_geometry(VoxelGrid((n, n, n), SPACING, (False, False, False)), [strands], materials)
-    mechanism, cells = _load(), _place_cells(geometry, n)
-    values = {p.name: p.value for p in mechanism.parameters}
-    evaluated = {name: [evaluate(item.typical, values) if item.typical is not None else np.nan for item in items]
-                 for name, items in (("fields", mechanism.fields), ("states", mechanism.states))}  # fmt: skip
-    initial = np.array([np.broadcast_to(evaluate(s.initial, values), cells.n_cells) for s in mechanism.states], float)
+    geometry = make_geometry(VoxelGrid((n, n, n), SPACING, (False, False, False)), [strands], [MEDIUM, SOLID])
     end = HOURS * 3600.0
+    schedule = Event(0.0, {0: 50.0}), Event(end / 3, {}, 1.0)
+    return assemble_study(f"bench {n}^3", _load(), geometry, _place_cells(geometry, n), {}, end, schedule, settings)
+
+
+def assemble_study(
+    title: str, mechanism: Mechanism, geometry: Geometry, cells: Cells, of_cells: Mapping[str, Any], duration: float,
+    schedule: tuple[Event, ...], settings: SolverSettings,
+) -> Study:  # fmt: skip
+    """A study under an infinite bath at z_high from its parts, all else as the mechanism says and without outputs.
+
+    of_cells: values of the parameters that each cell has, (n_cell,); duration in s.
+    """
+    n_cells = cells.n_cells
+    given = {p.name: p.value for p in mechanism.parameters if p.value is not None}
+    values = {"N_A": AVOGADRO_NM_UM3} | given | dict(of_cells)
+
+    def find(expression: Any) -> Any:
+        return np.nan if expression is None else evaluate(expression, values)
+
+    of_each = [np.broadcast_to(of_cells[name], n_cells) for name in mechanism.cell_parameters]
+    initial = np.array([np.broadcast_to(find(state.initial), n_cells) for state in mechanism.states], float)
     return Study(
-        title=f"bench {n}^3", duration=end, seed=1, mechanism=mechanism,
+        title=title, duration=duration, seed=1, mechanism=mechanism,
         parameters=np.array([values[name] for name in mechanism.study_parameters], float),
-        cell_parameters=np.zeros((0, cells.n_cells)), geometry=geometry, pockets=find_pockets(geometry, {"z_high"}),
-        cells=cells, diffusivity=np.array([float(evaluate(f.diffusivity, values)) for f in mechanism.fields]),
-        bath=Bath(sides=frozenset({"z_high"})), boundary={"z_high": "bath"}, initial_fields=np.zeros(2),
-        initial_states=initial, initial_bath=np.zeros(2), typical_fields=np.array(evaluated["fields"], float),
-        typical_states=np.array(evaluated["states"], float),
-        schedule=(Event(0.0, {0: 50.0}), Event(end / 3, {}, 1.0)), solver=settings,
-        output=OutputSettings(times=(), fields=(), cells=()),
+        cell_parameters=np.array(of_each, float).reshape(len(of_each), n_cells), geometry=geometry,
+        pockets=find_pockets(geometry, {"z_high"}), cells=cells,
+        diffusivity=np.array([float(find(field.diffusivity)) for field in mechanism.fields]),
+        bath=Bath(sides=frozenset({"z_high"})), boundary={"z_high": "bath"},
+        initial_fields=np.zeros(len(mechanism.fields)), initial_states=initial,
+        initial_bath=np.zeros(len(mechanism.fields)),
+        typical_fields=np.array([np.mean(find(field.typical)) for field in mechanism.fields], float),
+        typical_states=np.array([np.mean(find(state.typical)) for state in mechanism.states], float),
+        schedule=schedule, solver=settings, output=OutputSettings(times=(), fields=(), cells=()),
     )  # fmt: skip
 
 
@@ -151,34 +179,70 @@ def _place_cells(geometry: Any, n: int) -> Cells:
 
 
 def measure(backend: str | None = None, sizes: Sequence[int] = SIZES, precision: str = "mixed") -> dict[str, Any]:
-    """Bandwidth by a copy first, then every operation at the middle size, then whole runs; as plain data."""
-    settings = SolverSettings(backend=backend or "auto", precision=precision)
-    study = make_bench_study(sorted(sizes)[len(sizes) // 2], settings)
-    name, reason = choose_backend(study)
-    simulation = make_simulation(study)
+    """Bandwidth by a copy first, then every operation, then whole runs; as plain data.
+
+    Operations are those of the middle size, on a GPU of the largest that fits, where no cache holds a field.
+    """
+    settings, sizes = SolverSettings(backend=backend or "auto", precision=precision), sorted(sizes)
+    name, reason = choose_backend(make_bench_study(min(sizes), settings))
     on_gpu = name == "cupy"
-    bandwidth = _device_bandwidth(simulation) if on_gpu else _host_bandwidth()
-    timings = _time_kernels(simulation, bandwidth) if on_gpu else list(_time_operations(simulation, bandwidth))
-    runs = [_run(make_bench_study(n, settings)) for n in sorted(sizes)]
+    n, simulation = _make_largest(sizes if on_gpu else sizes[len(sizes) // 2 :][:1], settings)
+    timings, bandwidth = _time_all(simulation, on_gpu=on_gpu)
+    n_open = int(simulation.plan.n_open)
+    del simulation  # what it holds is needed for the runs
+    runs = [_run(make_bench_study(each, settings)) for each in sizes if not on_gpu or each <= n]
     return {
         "backend": name,
         "reason": reason,
         "precision": precision,
-        "machine": _describe_machine(),
+        "machine": describe_machine(),
         "bandwidth_bytes_per_second": bandwidth,
         "operations": [asdict(timing) for timing in timings],
-        "operations_at": int(simulation.plan.n_open),
+        "operations_at": n_open,
         "runs": [asdict(each) for each in runs],
+        "sizes_beyond_memory": [each for each in sizes if on_gpu and each > n],
     }
 
 
-def _describe_machine() -> dict[str, Any]:
+def _make_largest(sizes: Sequence[int], settings: SolverSettings) -> tuple[int, Any]:
+    """The largest size that fits into memory, and its simulation.  Raises ResourceError where none does."""
+    for n in sorted(sizes, reverse=True):
+        try:
+            return n, make_simulation(make_bench_study(n, settings))
+        except ResourceError:
+            if n == min(sizes):
+                raise
+    raise ValueError("no size")
+
+
+def _time_all(simulation: Any, *, on_gpu: bool) -> tuple[list[Timing], float]:
+    bandwidth = _device_bandwidth(simulation) if on_gpu else _host_bandwidth()
+    timings = _time_kernels(simulation, bandwidth) if on_gpu else list(_time_operations(simulation, bandwidth))
+    return timings, bandwidth
+
+
+def describe_machine() -> dict[str, Any]:
+    """Processor, versions, and the GPUs with their clocks as found now."""
     from payloadfield.backends.cuda.status import examine
 
     status = examine()
     gpus = [asdict(device) for device in status.devices]
     found = {"processor": _processor(), "cores": os.cpu_count(), "python": platform.python_version()}
-    return {**found, "numpy": np.__version__, "gpus": gpus, "cupy": status.cupy_version, "driver": status.driver}
+    return {**found, "numpy": np.__version__, "gpus": gpus, "cupy": status.cupy_version, "driver": status.driver,
+            "clocks": _find_clocks()}  # fmt: skip
+
+
+def _find_clocks() -> list[dict[str, str]]:
+    """What nvidia-smi says of driver, clocks and power limit of each GPU; nothing where there is none."""
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return []
+    asked = [command, f"--query-gpu={CLOCKS}", "--format=csv"]
+    try:
+        said = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [dict(row) for row in csv.DictReader(said.splitlines(), skipinitialspace=True)]
 
 
 def _processor() -> str:
@@ -255,8 +319,15 @@ def _time_operations(simulation: Simulation, bandwidth: float) -> Iterator[Timin
 
 
 def _device_bandwidth(simulation: Any) -> float:
-    machine, size = simulation.engine.machine, 1 << 27
-    return 2 * size / float(machine.time_copy(size, ROUNDS))
+    """Bytes per second of a copy of 2 GiB, read and written, or of less where memory is short."""
+    machine, size = simulation.engine.machine, COPIED
+    while True:
+        try:
+            return 2 * size / float(machine.time_copy(size, ROUNDS))
+        except ResourceError:
+            if size <= LEAST_COPIED:
+                raise
+            size //= 2
 
 
 def _time_kernels(simulation: Any, bandwidth: float) -> list[Timing]:
