@@ -61,6 +61,9 @@ class FakeCupy:
 
     __version__ = "14.0.0"
 
+    spilled = 0
+    """Bytes that a thread of each kernel keeps in memory."""
+
     lose_at = None
     """Number of the launch of a graph at which the device is lost."""
 
@@ -147,7 +150,8 @@ class FakeCupy:
 
     def make_device(self, number):
         """A context manager with attributes."""
-        return Device({"MaxSharedMemoryPerBlockOptin": 96 * 1024})
+        sizes = {"MultiProcessorCount": 2, "MaxThreadsPerMultiProcessor": 1024}
+        return Device(sizes | {"MaxSharedMemoryPerBlockOptin": 96 * 1024})
 
     def RawModule(self, code, backend, options):
         """A module of kernels."""
@@ -261,6 +265,11 @@ class Function:
         """Loads it."""
         self.is_loaded = True
         return 32
+
+    @property
+    def local_size_bytes(self):
+        """What a thread spills."""
+        return self.cupy.spilled
 
     @property
     def max_dynamic_shared_size_bytes(self):

@@ -349,6 +349,17 @@ def test_too_little_memory_is_told_before_anything_is_allocated(monkeypatch, sma
         make_simulation(make_study(), "cupy")
 
 
+def test_what_kernels_spill_is_counted_for_all_threads_that_a_gpu_runs_at_once(monkeypatch):
+    study = payloadfield.load_study(STUDY)
+    free = count_device_memory(study)[0] + 2 * 1024 * 500
+    with installed(monkeypatch, FakeCupy(no_launcher, free=free)) as cupy:
+        cupy.spilled = 400
+        make_simulation(study, "cupy")
+        cupy.spilled = 600
+        with pytest.raises(ResourceError, match="too little memory"):
+            make_simulation(study, "cupy")
+
+
 def test_a_run_takes_the_memory_that_was_counted_and_no_more_later(monkeypatch):
     """Of CuPy: with its outputs, and with the programs of more iterations that it may come to need."""
     study = payloadfield.load_study(STUDY)

@@ -234,8 +234,18 @@ class CupyMachine(Machine):
         """Raise ResourceError before anything is allocated where there is less memory than so many bytes."""
         with self._watch("does not tell its memory"):
             free = self._find_free()
+        needed += self._count_local()
         if needed > free:
             raise out_of_memory(needed, self.number, f"{free / 1e9:.2f} GB are free")
+
+    def _count_local(self) -> int:
+        """Bytes that the driver keeps for what spills to memory: of the kernel with most, for all threads at once.
+
+        Compiled kernels are loaded by now, so that they no longer count as free; graphs are small.
+        """
+        of_device = self._device.attributes
+        threads = int(of_device["MultiProcessorCount"]) * int(of_device["MaxThreadsPerMultiProcessor"])
+        return threads * max(int(function.local_size_bytes) for function in self._functions.values())
 
     def _find_free(self) -> int:
         """Bytes that are free: those of the device, and those that CuPy keeps."""
