@@ -1,5 +1,6 @@
 """The report on a GPU's speed: its reference problem is the loaded one's, and all that is asked for is in it."""
 
+import re
 import sys
 from dataclasses import fields, replace
 
@@ -12,7 +13,8 @@ from tests.emulation.test_cupy_machine import make_launcher_of, small_blocks  # 
 
 from payloadfield.compare import bench
 from payloadfield.solver import Simulation
-from payloadfield.solver.device.memory import count_device_memory
+from payloadfield.solver.device.memory import count_bytes, count_device_memory
+from payloadfield.solver.discretisation import make_plan
 
 
 def test_the_reference_problem_without_a_study_file_is_the_loaded_one(monkeypatch):
@@ -59,6 +61,16 @@ def test_memory_of_a_run_on_a_gpu_is_told(monkeypatch, small_blocks):  # noqa: F
         found = gpu.time_run(study, 1)
     assert found["steps"] > 0
     assert found["bytes"] == pytest.approx(count_device_memory(study)[0], rel=0.02)  # of larger blocks
+
+
+@pytest.mark.parametrize(("volume", "words"), [(np.inf, "{} bytes an open voxel"), (1e9, "{} under a finite one")])
+def test_memory_under_both_kinds_of_bath_is_what_the_readme_says(volume, words):
+    """Answers to a finite bath are kept in the state's precision: 8 bytes a voxel and field."""
+    study = gpu.make_reference_study(64, handmade.make_solver())
+    plan = make_plan(replace(study, bath=replace(study.bath, volume=volume)))
+    memory = sum(count_bytes([plan], "mixed").values()) / plan.n_open / plan.n_fields
+    stated = re.search(words.format(r"(\d+)"), (gpu.MECHANISM.parents[2] / "README.md").read_text())
+    assert memory == pytest.approx(int(stated[1]), abs=1.0)
 
 
 def make_short():
