@@ -1,5 +1,8 @@
 """All modules at once in space: every moiety is balanced at every step, and what is off changes nothing."""
 
+from copy import deepcopy
+from functools import cache
+
 import numpy as np
 import pytest
 from tests.references.dense import DenseSystem
@@ -10,7 +13,7 @@ from payloadfield.mechanism import find_modules, load_mechanism
 from payloadfield.solver.variants import refuse_unlike
 from payloadfield.study import load_study
 
-# Those that go together; fates are followed by tests of their own.
+# Those that the method of lines below follows; what it leaves out is in `EVERYTHING`.
 OFF = ("fate", "growth", "sasp", "lactate", "ros", "senolytic", "sources", "bridges", "released", "polymer_sorption")
 ALL = {name: True for name in find_modules("adc") if name not in OFF}
 ALL |= {"protein_binding": "explicit", "extracellular_cleavage": "saturated"}
@@ -43,12 +46,25 @@ STUDY = {
     "modules": ALL,
 }
 
+# Every module of the mechanism, with what those need that are not in the study above.
+EVERYTHING = STUDY | {
+    "duration": "25 min",
+    "modules": ALL | {name: True for name in OFF} | {"fate": "expected"},
+    "senolytic": "navitoclax",
+    "schedule": [{"at": "0 h", "dose": STUDY["schedule"][0]["dose"] | {"navitoclax": "1 uM"}}, STUDY["schedule"][1]],
+    "agents": {"all in one": deepcopy(STUDY["agents"]["all in one"])},
+}
+EVERYTHING["agents"]["all in one"]["payload"]["degrader"]["kill"] = {"threshold": 0.3, "hill": 2}
+
 
 def test_all_modules_together_conserve_every_moiety():
-    study = load_study(STUDY)
+    study = load_study(EVERYTHING)
+    assert {name for name, setting in study.mechanism.modules.items() if setting} == set(find_modules("adc"))
     assert study.mechanism.left_out == ()
     trace = run(study, "numpy")  # asserts the balance at every step
     assert all(np.abs(np.array(trace.fields)[-1, row]).max() > 0 for row in range(len(study.mechanism.fields)))
+    for name in ("ternary", "vesicle_cargo", "taken_up_from_bridges", "damage", "released_by_acid", "released_inside"):
+        assert trace.exposure(name).max() > 0, name
 
 
 @pytest.mark.validate
@@ -64,17 +80,64 @@ def test_all_modules_together_agree_with_the_method_of_lines():
         assert np.abs(found - exact).max() <= 5e-3 * np.abs(exact).max(), name
 
 
-def test_modules_that_are_off_change_not_one_digit():
-    """The same study by the usual modules, said and not said; and one with a module whose reactions do nothing."""
-    usual = {key: value for key, value in STUDY.items() if key not in ("modules", "agents", "inhibitor")}
-    usual |= {"duration": "20 min", "schedule": [{"at": "0 h", "dose": {"T-DXd": "50 nM"}}]}
-    plain = run(load_study(usual), "numpy").exposure("payload_exposure")
-    said = {name: setting for name, setting in load_mechanism("adc").modules.items()}
-    np.testing.assert_array_equal(
-        run(load_study(usual | {"modules": said}), "numpy").exposure("payload_exposure"), plain
-    )
-    pumped = run(load_study(usual | {"modules": {"efflux": True}}), "numpy").exposure("payload_exposure")
-    assert (pumped < plain).any()
+USUAL = {key: value for key, value in STUDY.items() if key not in ("modules", "agents", "inhibitor")} | {
+    "duration": "20 min",
+    "schedule": [{"at": "0 h", "dose": {"T-DXd": "50 nM"}}],
+    "cell_types": {name: {"efflux": {"vmax": "0 molecules/s"}} for name in ("HCC1806", "fibroblast")},
+}
+
+
+def changed(tables, key, value):
+    """A study with another value at a key, / for a step into a table."""
+    tables = inner = deepcopy(tables)
+    *way, last = key.split("/")
+    for step in way:
+        inner = inner.setdefault(step, {})
+    inner[last] = value
+    return tables
+
+
+@cache
+def plain(*modules):
+    return run(load_study(USUAL | {"modules": dict.fromkeys(modules, True)}), "numpy")
+
+
+def is_the_same(trace, expected):
+    """Whether every field and state of the smaller model is the same to the last digit."""
+    small = expected.sim.study.mechanism
+    names = trace.sim.study.mechanism.field_names
+    pairs = [(trace.fields[-1][names.index(name)], expected.fields[-1][k]) for k, name in enumerate(small.field_names)]
+    pairs += [(trace.exposure(name), expected.exposure(name)) for name in small.state_names]
+    return trace.times == expected.times and all(np.array_equal(*pair) for pair in pairs)
+
+
+def test_modules_that_are_on_unsaid_are_the_same_said():
+    said = USUAL | {"modules": dict(load_mechanism("adc").modules)}
+    assert is_the_same(run(load_study(said), "numpy"), plain())
+
+
+DOSED_WITH = {name: [{"at": "0 h", "dose": {"T-DXd": "50 nM", name: "1 uM"}}] for name in ("osimertinib", "navitoclax")}
+# Modules that a number or a dose makes idle: its key, the value that does, and one that does not.
+IDLE = {
+    "efflux": ("cell_types/HCC1806/efflux/vmax", "0 molecules/s", "500 molecules/s"),
+    "vesicles": ("vesicles/EV/cargo_fraction", "0 / s", "1e-4 / s"),
+    "bridges": ("bridges/nanotube/rate", "0 / s", "1e-3 / s"),
+    "target_loss": ("fates/tumour cells/target_loss/kmax", "0 / s", "1e-4 / s"),
+    "acid_release": ("agents/T-DXd/linker/acid_share", 0, 0.4),
+    "tki": ("schedule", USUAL["schedule"], DOSED_WITH["osimertinib"]),
+    "senolytic": ("schedule", USUAL["schedule"], DOSED_WITH["navitoclax"]),
+}
+
+
+@pytest.mark.parametrize("module", IDLE)
+def test_a_module_whose_reactions_do_nothing_changes_not_one_digit(module):
+    key, nothing, something = IDLE[module]
+    needed = ["fate"] if module == "senolytic" else []
+    with_module = USUAL | {"modules": dict.fromkeys([*needed, module], True)}
+    with_module |= {"inhibitor": "osimertinib"} if module == "tki" else {}
+    with_module |= {"senolytic": "navitoclax"} if module == "senolytic" else {}
+    assert is_the_same(run(load_study(changed(with_module, key, nothing)), "numpy"), plain(*needed))
+    assert not is_the_same(run(load_study(changed(with_module, key, something)), "numpy"), plain(*needed))
 
 
 def sorbing(**changes):
