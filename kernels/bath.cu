@@ -8,6 +8,12 @@
 
 #define MOST_FIELDS 40
 
+__device__ __forceinline__ void exchange_values(double* one, double* other) {
+    const double value = *one;
+    *one = *other;
+    *other = value;
+}
+
 // B_ff = sg V + sum g - J_ff
 __device__ __forceinline__ double bath_diagonal(
     const int field, const int n_fields, const int n_pairs, const real* sg, const real* volume, const double* g_sum,
@@ -113,12 +119,12 @@ extern "C" __global__ void __launch_bounds__(BLOCK) bath_step(
 
 // N_p = M_p^-1
 //
-// Inverse of every pocket's matrix by Gauss and Jordan, without pivoting: gains of a field are losses of another. A
-// diagonal of zero, where a field cannot be, is taken as one.
+// Inverse of every pocket's matrix by Gauss and Jordan, with the largest of a column as pivot: a field that makes
+// itself may leave next to nothing on the diagonal. A diagonal of zero, where a field cannot be, is taken as one.
 // over: n_pockets by n_designs
 // twin: PocketSystem.factor
 //   n_pockets  scalar                                    [1]
-//   n_group    scalar                                    [1] fields of the group, or slots
+//   n_group    scalar                                    [1] fields of the group, or slots, at most MOST_FIELDS
 //   matrix     (n_group, n_group, n_designs, n_pockets)  [um^3/s]
 //   inverse    (n_group, n_group, n_designs, n_pockets)  [s/um^3]
 extern "C" __global__ void __launch_bounds__(BLOCK, 1) invert_pockets(
@@ -131,7 +137,25 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) invert_pockets(
         const double value = matrix[k * step + own];
         inverse[k * step + own] = k % (n_group + 1) == 0 && value == 0.0 ? 1.0 : value;
     }
+    unsigned long long a = 0, b = 0, c = 0, e = 0;  // row of each pivot, six bits each, ten in a word
     for (int k = 0; k < n_group; ++k) {
+        int row = k;
+        double largest = fabs(inverse[(k * n_group + k) * step + own]);
+        for (int i = k + 1; i < n_group; ++i) {
+            const double size = fabs(inverse[(i * n_group + k) * step + own]);
+            if (size > largest) {
+                largest = size;
+                row = i;
+            }
+        }
+        const unsigned long long bits = (unsigned long long)row << 6 * (k % 10);
+        a |= k < 10 ? bits : 0;
+        b |= k >= 10 && k < 20 ? bits : 0;
+        c |= k >= 20 && k < 30 ? bits : 0;
+        e |= k >= 30 ? bits : 0;
+        for (int j = 0; j < n_group && row != k; ++j) {
+            exchange_values(inverse + (k * n_group + j) * step + own, inverse + (row * n_group + j) * step + own);
+        }
         const double pivot = 1.0 / inverse[(k * n_group + k) * step + own];
         inverse[(k * n_group + k) * step + own] = 1.0;
         for (int j = 0; j < n_group; ++j) inverse[(k * n_group + j) * step + own] *= pivot;
@@ -144,20 +168,27 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) invert_pockets(
             }
         }
     }
+    for (int k = n_group - 1; k >= 0; --k) {  // rows exchanged are columns of the inverse
+        const unsigned long long word = k < 10 ? a : k < 20 ? b : k < 30 ? c : e;
+        const int row = int(word >> 6 * (k % 10)) & 63;
+        for (int i = 0; i < n_group && row != k; ++i) {
+            exchange_values(inverse + (i * n_group + k) * step + own, inverse + (i * n_group + row) * step + own);
+        }
+    }
 }
 
-// (B - sum_p G_p N_p G_p) e = R_bath + sum_p G_p N_p R_p;   d_p = N_p (R_p + G_p e);   b_f += e_f
+// (B - sum_p G_p N_p G_p) e = R_bath + sum_p G_p N_p R_p;   b_f += e_f
 //
-// The shifts of the pockets of a group, and of a finite bath.
+// The shifts of a finite bath, by Gauss with the largest of a column as pivot.
 // over: one block by n_designs
 // twin: PocketSystem.solve
+//   n_tied     scalar                                    [1] n_pockets, or 0 where none has a way to the bath
 //   n_pockets  scalar                                    [1]
 //   n_group    scalar                                    [1] fields of the group, at most MOST_FIELDS
 //   n_slots    scalar                                    [1] unknowns of a pocket
 //   n_fields   scalar                                    [1]
 //   n_small    scalar                                    [1] small quantities of a design
 //   n_pairs    scalar                                    [1]
-//   is_finite  scalar                                    [1] 1 for a finite bath, else 0
 //   members    (n_group)                                 [1] fields of the group
 //   slots_of   (n_group+1)                               [1] first slot of each of them
 //   inverse    (n_slots, n_slots, n_designs, n_pockets)  [s/um^3]
@@ -171,76 +202,104 @@ extern "C" __global__ void __launch_bounds__(BLOCK, 1) invert_pockets(
 //   bath_rhs   (n_designs, n_fields)                     [nM um^3/s]
 //   inner      (n_group, n_designs, 1)                   [nM um^3/s] g.u of the increments
 //   increment  (n_designs, n_small)                      [nM] in place
-//   shift      (n_slots, n_designs, n_pockets)           [nM]
-extern "C" __global__ void __launch_bounds__(BLOCK, 1) solve_shifts(
-    const long long n_pockets, const int n_group, const int n_slots, const int n_fields, const int n_small,
-    const int n_pairs, const int is_finite, const int* __restrict__ members, const int* __restrict__ slots_of,
+//   of_bath    (n_group, n_designs)                      [nM] e
+extern "C" __global__ void __launch_bounds__(BLOCK, 1) solve_bath(
+    const long long n_tied, const long long n_pockets, const int n_group, const int n_slots, const int n_fields,
+    const int n_small, const int n_pairs, const int* __restrict__ members, const int* __restrict__ slots_of,
     const double* __restrict__ inverse, const double* __restrict__ residual, const double* __restrict__ g,
     const real* __restrict__ sg, const real* __restrict__ volume, const double* __restrict__ g_sum,
     const int* __restrict__ pair_row, const real* __restrict__ jacobian, const double* __restrict__ bath_rhs,
-    const double* __restrict__ inner, real* __restrict__ increment, real* __restrict__ shift
+    const double* __restrict__ inner, real* __restrict__ increment, double* __restrict__ of_bath
 ) {
     __shared__ double S[MOST_FIELDS * MOST_FIELDS], e[MOST_FIELDS];
     const long long d = blockIdx.y, step = (long long)gridDim.y * n_pockets, own = row_of(n_pockets, 0);
-    if (is_finite) {
-        for (int k = 0; k < n_group; ++k) {
-            for (int j = 0; j <= n_group; ++j) {  // the last column is the right-hand side
-                double sum = 0.0;
-                const int first = j < n_group ? slots_of[j] : 0, last = j < n_group ? slots_of[j + 1] : n_slots;
-                const double* with = j < n_group ? g : residual;
-                for (long long p = threadIdx.x; p < n_pockets; p += BLOCK) {
-                    for (int a = slots_of[k]; a < slots_of[k + 1]; ++a) {
-                        double term = 0.0;
-                        for (int i = first; i < last; ++i) {
-                            term += inverse[(a * n_slots + i) * step + own + p] * with[i * step + own + p];
-                        }
-                        sum += g[a * step + own + p] * term;
+    for (int k = 0; k < n_group; ++k) {
+        for (int j = 0; j <= n_group; ++j) {  // the last column is the right-hand side
+            double sum = 0.0;
+            const int first = j < n_group ? slots_of[j] : 0, last = j < n_group ? slots_of[j + 1] : n_slots;
+            const double* with = j < n_group ? g : residual;
+            for (long long p = threadIdx.x; p < n_tied; p += BLOCK) {
+                for (int a = slots_of[k]; a < slots_of[k + 1]; ++a) {
+                    double term = 0.0;
+                    for (int i = first; i < last; ++i) {
+                        term += inverse[(a * n_slots + i) * step + own + p] * with[i * step + own + p];
                     }
+                    sum += g[a * step + own + p] * term;
                 }
-                sum = block_sum(sum);
-                if (threadIdx.x != 0) continue;
-                const int f = members[k];
-                const double B = bath_diagonal(f, n_fields, n_pairs, sg, volume, g_sum, pair_row, jacobian);
-                if (j == n_group) {
-                    const double right = bath_right(
-                        f, n_fields, n_pairs, n_small, bath_rhs, pair_row, jacobian, increment
-                    );
-                    const double left = right - B * double(increment[row_of(n_small, f)]);
-                    e[k] = left + inner[k * gridDim.y + d] + sum;
-                } else {
-                    const int pair = pair_row[f * n_fields + members[j]];
-                    const double across = pair < 0 ? 0.0 : double(jacobian[row_of(n_pairs, pair)]);
-                    S[k * MOST_FIELDS + j] = (j == k ? B : -across) - sum;
-                }
+            }
+            sum = block_sum(sum);
+            if (threadIdx.x != 0) continue;
+            const int f = members[k];
+            const double B = bath_diagonal(f, n_fields, n_pairs, sg, volume, g_sum, pair_row, jacobian);
+            if (j == n_group) {
+                double left = bath_right(f, n_fields, n_pairs, n_small, bath_rhs, pair_row, jacobian, increment);
+                left -= B * double(increment[row_of(n_small, f)]);
+                e[k] = left + inner[k * gridDim.y + d] + sum;
+            } else {
+                const int pair = pair_row[f * n_fields + members[j]];
+                const double across = pair < 0 ? 0.0 : double(jacobian[row_of(n_pairs, pair)]);
+                S[k * MOST_FIELDS + j] = (j == k ? B : -across) - sum;
             }
         }
-        if (threadIdx.x == 0) {
-            for (int k = 0; k < n_group; ++k) {
-                for (int i = k + 1; i < n_group; ++i) {
-                    const double factor = S[i * MOST_FIELDS + k] / S[k * MOST_FIELDS + k];
-                    for (int j = k; j < n_group; ++j) S[i * MOST_FIELDS + j] -= factor * S[k * MOST_FIELDS + j];
-                    e[i] -= factor * e[k];
-                }
-            }
-            for (int k = n_group - 1; k >= 0; --k) {
-                for (int j = k + 1; j < n_group; ++j) e[k] -= S[k * MOST_FIELDS + j] * e[j];
-                e[k] /= S[k * MOST_FIELDS + k];
-            }
-            for (int k = 0; k < n_group; ++k) increment[row_of(n_small, members[k])] += real(e[k]);
-        }
-        __syncthreads();
     }
-    for (long long p = threadIdx.x; p < n_pockets; p += BLOCK) {
-        for (int a = 0; a < n_slots; ++a) {
-            double total = 0.0;
-            for (int k = 0; k < n_group; ++k) {
-                for (int i = slots_of[k]; i < slots_of[k + 1]; ++i) {
-                    const double from_bath = is_finite ? g[i * step + own + p] * e[k] : 0.0;
-                    total += inverse[(a * n_slots + i) * step + own + p] * (residual[i * step + own + p] + from_bath);
-                }
-            }
-            shift[a * step + own + p] = real(total);
+    if (threadIdx.x != 0) return;
+    for (int k = 0; k < n_group; ++k) {
+        int row = k;
+        for (int i = k + 1; i < n_group; ++i) {
+            if (fabs(S[i * MOST_FIELDS + k]) > fabs(S[row * MOST_FIELDS + k])) row = i;
         }
+        if (row != k) {
+            for (int j = k; j < n_group; ++j) exchange_values(S + k * MOST_FIELDS + j, S + row * MOST_FIELDS + j);
+            exchange_values(e + k, e + row);
+        }
+        for (int i = k + 1; i < n_group; ++i) {
+            const double factor = S[i * MOST_FIELDS + k] / S[k * MOST_FIELDS + k];
+            for (int j = k; j < n_group; ++j) S[i * MOST_FIELDS + j] -= factor * S[k * MOST_FIELDS + j];
+            e[i] -= factor * e[k];
+        }
+    }
+    for (int k = n_group - 1; k >= 0; --k) {
+        for (int j = k + 1; j < n_group; ++j) e[k] -= S[k * MOST_FIELDS + j] * e[j];
+        e[k] /= S[k * MOST_FIELDS + k];
+    }
+    for (int k = 0; k < n_group; ++k) {
+        increment[row_of(n_small, members[k])] += real(e[k]);
+        of_bath[k * gridDim.y + d] = e[k];
+    }
+}
+
+// d_p = N_p (R_p + G_p e)
+//
+// The shifts of the pockets of a group.
+// over: n_pockets by n_designs
+// twin: PocketSystem.solve
+//   n_pockets  scalar                                    [1]
+//   n_group    scalar                                    [1] fields of the group
+//   n_slots    scalar                                    [1] unknowns of a pocket
+//   slots_of   (n_group+1)                               [1] first slot of each field
+//   inverse    (n_slots, n_slots, n_designs, n_pockets)  [s/um^3]
+//   residual   (n_slots, n_designs, n_pockets)           [nM um^3/s]
+//   g          (n_slots, n_designs, n_pockets)           [um^3/s]
+//   of_bath    (n_group, n_designs)                      [nM] e; 0 of an infinite bath
+//   shift      (n_slots, n_designs, n_pockets)           [nM]
+extern "C" __global__ void __launch_bounds__(BLOCK) solve_shifts(
+    const long long n_pockets, const int n_group, const int n_slots, const int* __restrict__ slots_of,
+    const double* __restrict__ inverse, const double* __restrict__ residual, const double* __restrict__ g,
+    const double* __restrict__ of_bath, real* __restrict__ shift
+) {
+    const long long p = item();
+    if (p >= n_pockets) return;
+    const long long own = row_of(n_pockets, p), step = (long long)gridDim.y * n_pockets;
+    for (int a = 0; a < n_slots; ++a) {
+        double total = 0.0;
+        for (int k = 0; k < n_group; ++k) {
+            const double e = of_bath[k * gridDim.y + blockIdx.y];
+            for (int i = slots_of[k]; i < slots_of[k + 1]; ++i) {
+                const double right = residual[i * step + own] + g[i * step + own] * e;
+                total += inverse[(a * n_slots + i) * step + own] * right;
+            }
+        }
+        shift[a * step + own] = real(total);
     }
 }
 

@@ -73,7 +73,9 @@ __device__ __forceinline__ void block_partial(const double value, double* __rest
 }
 
 // Sum of one value of every thread of a row of blocks, in out[row]; all threads must come here. Each block leaves its sum
-// in partial; the last one to be done, told by the count done[row], 0 before and after, adds them up in their order.
+// in partial; the last one to be done, told by the count done[row], 0 before and after, adds them up in their order:
+// other blocks wait for it, so every thread has READS of them on their way at once.
+#define READS 8
 __device__ __forceinline__ void block_total(
     const double value, double* __restrict__ partial, int* __restrict__ done, double* __restrict__ out
 ) {
@@ -89,7 +91,13 @@ __device__ __forceinline__ void block_total(
     __syncthreads();
     if (!is_last) return;
     total = 0.0;
-    for (unsigned int k = threadIdx.x; k < gridDim.x; k += BLOCK) total += own[k];
+    for (unsigned int k = threadIdx.x; k < gridDim.x; k += READS * BLOCK) {
+        double part[READS];
+#pragma unroll
+        for (int m = 0; m < READS; ++m) part[m] = k + m * BLOCK < gridDim.x ? own[k + m * BLOCK] : 0.0;
+#pragma unroll
+        for (int m = 0; m < READS; ++m) total += part[m];
+    }
     total = block_sum(total);
     if (threadIdx.x == 0) {
         out[blockIdx.y] = total;
@@ -141,7 +149,7 @@ __device__ __forceinline__ bool look_around(
     const int i = word.y + __popc(open & (own - 1));
     at.i = i;
     at.j[0] = lane == 0 ? word.z : open & own >> 1 ? i - 1 : -1;
-    at.j[1] = open & own << 1 ? i + 1 : word.w;
+    at.j[1] = open & own << 1 ? i + 1 : open >> lane == 1 ? word.w : -1;  // beyond the word for its last cell alone
     at.j[2] = beside.x < 0 ? -1 : voxel_at(32LL * beside.x + lane, words);
     at.j[3] = beside.y < 0 ? -1 : voxel_at(32LL * beside.y + lane, words);
     at.j[4] = beside.z < 0 ? -1 : voxel_at(32LL * beside.z + lane, words);

@@ -70,6 +70,23 @@ extern "C" __global__ void __launch_bounds__(BLOCK) pocket_sums(
     block_partial(total, partial);
 }
 
+// out_p(v) = values_v
+//
+// The same where every pocket is a single voxel, as for a field that stays where it is.
+// over: n by n_designs
+// twin: ReferenceBackend.pocket_sums
+//   n       scalar          [1] open voxels
+//   pocket  (n)             [1] of each voxel
+//   values  (n_designs, n)  [nM um^3/s, or um^3/s]
+//   out     (n_designs, n)  [as values]
+extern "C" __global__ void __launch_bounds__(BLOCK) single_sums(
+    const long long n, const int* __restrict__ pocket, const real* __restrict__ values, double* __restrict__ out
+) {
+    const long long v = item();
+    if (v >= n) return;
+    out[row_of(n, pocket[v])] = double(values[row_of(n, v)]);
+}
+
 // v_ri = u_ri + sum_k m_k T_kri;   e_ri = sum_k c_k T_kri;   total_r = sum_i w_i v_ri;   largest_r = max_i |v_ri|
 //
 // Every quantity after the step, its error, its amount and its largest value; rows are the fields, or states, of every

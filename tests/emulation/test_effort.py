@@ -3,7 +3,8 @@
 What a target implies follows from assumptions about an H200-class card, to be replaced by what is measured on one:
 a copy of large arrays moves COPY bytes a second; kernels reach SHARE of that, which is itself a target; a launch in a
 graph takes LAUNCH seconds beside its bytes. One block that has levels alone takes ROUND seconds from the index of a
-neighbour to its value, for all its threads at once, and goes PASSES times over each level.
+neighbour to its value, for all its threads at once, and goes PASSES times over each level. The last block of a sum,
+too, takes ROUND, and the partial sums, of which one block gets GATHER bytes a second.
 """
 
 import json
@@ -27,7 +28,7 @@ from payloadfield.solver.device.engine import CORRECTIONS, DeviceEngine
 from payloadfield.solver.device.program import StepProgram
 from payloadfield.solver.discretisation import make_plan
 
-COPY, SHARE, LAUNCH, ROUND, PASSES = 4.0e12, 0.85, 3e-6, 0.6e-6, 5
+COPY, SHARE, LAUNCH, ROUND, PASSES, GATHER = 4.0e12, 0.85, 3e-6, 0.6e-6, 5, 1e11
 ATTEMPTS = 65
 """Of 24 h of the reference problem: 51 steps on the CPU, and some that are rejected or idle."""
 
@@ -35,6 +36,7 @@ GROWTH, MORE_LEVELS = 64, 2
 """From 64^3 to 256^3 voxels: open voxels, and levels above shared memory."""
 
 KERNELS = list_kernels(of_mechanism=False)
+KERNELS_OF_ALL = KERNELS | list_kernels(of_mechanism=True)
 CYCLE = ("begin_cycle", "restrict_finest", "prolong_finest", "end_cycle")
 ITERATIONS = ("apply_dot", "step_residual"), ("apply_next", "advance_last")
 ROOT = Path(__file__).parents[2]
@@ -79,16 +81,32 @@ def seconds_of_one_block():
     return PASSES * ROUND * sum(-(-size // threads) for size in tables.sizes[tables.first_small : -1])
 
 
-def seconds_of(launches, of_one_block, moved):
+def seconds_of_sums(growth=1):
+    """What the last blocks of all sums of a step take, with so many times the voxels."""
+    return sum(ROUND + growth * 8 * blocks / GATHER for blocks in blocks_of_sums())
+
+
+def blocks_of_sums():
+    """Blocks that leave a partial sum, of every sum in a step."""
+    return [
+        launch.grid[0]
+        for launch in count_reference()._program[0].launches
+        for p in KERNELS_OF_ALL[launch.kernel].parameters
+        if p.name.endswith("done")
+    ]
+
+
+def seconds_of(launches, of_one_block, moved, growth=1):
     """What a step takes by the assumptions."""
-    return launches * LAUNCH + of_one_block * seconds_of_one_block() + moved / (SHARE * COPY)
+    one_block = of_one_block * seconds_of_one_block() + seconds_of_sums(growth)
+    return launches * LAUNCH + one_block + moved / (SHARE * COPY)
 
 
 def seconds_of_large_step():
     """The same at 256^3: bytes grow with the voxels, launches with the levels."""
     launches, of_one_block, moved = count_step()
     more = count_reference().arrays.n_fields + 4 * of_one_block  # diagonals, and passes of a V-cycle, for each level
-    return seconds_of(launches + MORE_LEVELS * more, of_one_block, GROWTH * moved)
+    return seconds_of(launches + MORE_LEVELS * more, of_one_block, GROWTH * moved, GROWTH)
 
 
 @cache
@@ -166,6 +184,13 @@ def test_bytes_of_a_cycle_and_of_iterations_are_those_of_the_readme():
     text = stated()
     assert f"a V-cycle moves {cycle:.0f} bytes a voxel on the finest level" in text
     assert f"the rest of the first iteration {first:.0f}, of the second {second:.0f}" in text
+
+
+def test_the_last_blocks_of_all_sums_take_little_beside_the_rest():
+    """As they would not with one read of a thread on its way at a time, at 0.16 us each."""
+    large = seconds_of_large_step()
+    assert seconds_of_sums(GROWTH) < 0.05 * large
+    assert sum(0.16e-6 * GROWTH * blocks / Build().block for blocks in blocks_of_sums()) > 0.1 * large
 
 
 # --- how counts grow ---------------------------------------------------------------------------------------

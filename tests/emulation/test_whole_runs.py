@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from tests import handmade, scenarios, tolerances
+from tests.emulation.host import BLOCK
 from tests.emulation.machine import HostMachine
 from tests.running import relative_error
 
@@ -17,6 +18,7 @@ from payloadfield.errors import SolverError
 from payloadfield.solver import BatchSimulation, Simulation, rosenbrock
 from payloadfield.solver.device import engine
 from payloadfield.solver.device import simulation as device_simulation
+from payloadfield.solver.device.program import StepProgram
 from payloadfield.solver.device.simulation import DeviceBatch, simulate_on_device
 
 DURATION, SHORT = 30.0, 6.0
@@ -112,6 +114,29 @@ def test_a_run_of_the_program_is_that_of_the_reference(case, precision, fixed):
             assert ours.dt == pytest.approx(twin.dt, rel=1e-6)
             for moiety, line in enumerate(sim.ledger):
                 assert line.in_fields == pytest.approx(expected.ledger[moiety].in_fields, rel=1e-9)
+
+
+@pytest.mark.parametrize("scenario", [scenarios.infinite_bath, scenarios.finite_bath])
+def test_a_field_that_stays_takes_launches_no_larger_than_one_that_moves(scenario):
+    """Every voxel is a pocket of it: one thread each, not one block, nor one block for all of them.
+
+    Pockets that a finite bath goes through are those that have a way to it.
+    """
+    schedule, largest, walked = {"duration": DURATION, "schedule": ADC}, [], []
+    for parameters in ({}, {"D_protease": 0.0}):
+        arrays = simulate_on_device(scenario(parameters=parameters, **schedule), make_machine)._engine.arrays
+        launches = StepProgram(arrays, iterations=2, corrections=1).launches
+        largest.append(max(launch.grid[0] for launch in launches))
+        kernels = arrays.machine.kernels
+        walked.append({
+            launch.kernel
+            for launch in launches
+            for p, value in zip(kernels[launch.kernel].parameters, launch.arguments, strict=True)
+            if p.name == "n_tied" or (p.name in ("n_pockets", "n_chunks") and launch.kernel != "solve_bath")
+            if value == arrays.n > launch.grid[0] * BLOCK
+        })  # fmt: skip
+    assert largest[0] == largest[1]
+    assert walked == [set(), set()]
 
 
 def test_long_steps_of_a_loop_of_fields_are_those_of_the_reference(fixed):

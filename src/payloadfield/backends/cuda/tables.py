@@ -181,5 +181,6 @@ def make_pocket_chunks(group: TransportGroup, size: int = CHUNK) -> PocketChunks
     chunks = -(-count // size)
     pocket_start = np.concatenate([[0], np.cumsum(chunks)]).astype(np.int64)
     first = np.concatenate([[0], np.cumsum(count)])
-    starts = [np.arange(first[p], first[p + 1], size) for p in range(group.n_pockets)]
-    return PocketChunks(order, np.concatenate([*starts, first[-1:]]).astype(np.int64), pocket_start)
+    number = np.arange(pocket_start[-1]) - np.repeat(pocket_start[:-1], chunks)
+    starts = np.repeat(first[:-1], chunks) + size * number
+    return PocketChunks(order, np.concatenate([starts, first[-1:]]).astype(np.int64), pocket_start)

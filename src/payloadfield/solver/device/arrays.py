@@ -84,10 +84,13 @@ class GroupTables:
         self.small_row_sum = up("tables", np.concatenate([k.row_sum for k in levels]), real)
 
     def _cut_pockets(self, machine: Machine, group: TransportGroup) -> None:
-        chunks = make_pocket_chunks(group)
-        self.n_pockets, self.n_chunks = group.n_pockets, len(chunks.chunk_start) - 1
-        given = slice(None) if group.n_pockets > 1 else slice(0)
+        self.n_pockets, self.n_chunks, given = group.n_pockets, 0, slice(None if group.n_pockets > 1 else 0)
         self.pocket = machine.upload("tables", group.pocket[given], np.int32)
+        self.is_single = 1 < group.n_pockets == len(group.pocket)
+        if self.is_single:  # each voxel is its pocket's sum
+            return
+        chunks = make_pocket_chunks(group)
+        self.n_chunks = len(chunks.chunk_start) - 1
         self.order = machine.upload("tables", chunks.order[given], np.int32)
         self.chunk_start = machine.upload("tables", chunks.chunk_start, np.int64)
         self.pocket_start = machine.upload("tables", chunks.pocket_start, np.int64)
@@ -153,7 +156,7 @@ class DeviceArrays:
         self.r, self.image = (self._reals("vectors of a solve", d, n) for _ in range(2))
         rows = max(d * f * self.blocks(n), d * max(s, 1) * self.blocks(c), d * self.blocks(self.n_places))
         rows = max(rows, d * self.n_accumulators * self.blocks(n), d * f * self.blocks(len(self.plan.bath.voxel)))
-        chunks = max(len(make_pocket_chunks(group).chunk_start) - 1 for group in self.plan.groups)
+        chunks = max(tables.n_chunks for tables in self.groups)
         self._done = [self.machine.zeros("sums", (d * max(f, s, 1),), np.int32) for _ in range(2)]
         self._partial = [self._doubles("partial sums", max(rows, d * chunks)) for _ in range(2)]
 
@@ -282,6 +285,7 @@ class DeviceArrays:
         self.all_inner = self._doubles("sums", f, d)
         groups = self.plan.mechanism.field_groups
         pairs = {*self.code.VOXEL_PAIRS, *(self.code.SCHUR_PAIRS if self.n_cells else ())}
+        self.no_residual = [self._doubles("sums", d, 1) for _ in range(2)]
         self.pockets = {group: GroupPockets(self.machine, self.plans, group, pairs) for group in groups}
         self.inner, place = {}, 0
         for group in groups:
@@ -290,7 +294,6 @@ class DeviceArrays:
         self.looped = {field for group in groups if len(group) > 1 for field in group}
         if self.looped:
             self.extra, self.x = (self._reals("vectors of a solve", d, self.n) for _ in range(2))
-            self.no_residual = [self._doubles("sums", d, 1) for _ in range(2)]
         else:
             self.extra = self.image
 
@@ -305,9 +308,13 @@ class DeviceArrays:
         self.border = [self._reals("answers to the bath", d, self.n) for _ in range(f)] if self.is_finite else []
         self.border_dot = [self._doubles("small", d, 1) for _ in self.border]
         self.border_residual = [
-            self.no_residual[0] if k in self.looped else self._doubles("pockets", d, self.tables(k).n_pockets)
+            self._doubles("pockets", d, self.tables(k).n_pockets) if self.is_answered(k) else self.no_residual[0]
             for k, _ in enumerate(self.border)
         ]
+
+    def is_answered(self, field: int) -> bool:
+        """Whether what a field's answer to its bath leaves matters: it has a way to that, and is in no loop."""
+        return field not in self.looped and self.pockets[field,].n_tied > 0
 
     def _allocate_peaks(self) -> None:
         """Peaks of exposures and times above thresholds, (D, n, n_cell)."""

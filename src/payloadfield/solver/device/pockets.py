@@ -145,7 +145,8 @@ class GroupPockets:
     """Arrays of one group of fields, and the launches that make its matrices, its right-hand sides and its shifts.
 
     matrix, inverse (slots, slots, D, components); residual, shift, g, the conductances to the bath, (slots, D,
-    components). Where the fields share their pockets, slots are the fields and components the pockets.
+    components); of_bath, the shifts of a finite bath, (m, D). n_tied: components, or 0 where none has a way to that.
+    Where the fields share their pockets, slots are the fields and components the pockets.
     """
 
     def __init__(
@@ -161,7 +162,9 @@ class GroupPockets:
         d, w, c = self.n_designs, self.n_slots, self.n_components
         self.matrix, self.inverse = (self._doubles(w, w, d, c) for _ in "ab")
         self.residual, self.shift = self._doubles(w, d, c), self._reals(w, d, c)
-        self.g = machine.upload("pockets", self._bath_conductance(plans), np.float64)
+        g = self._bath_conductance(plans)
+        self.g, self.n_tied = machine.upload("pockets", g, np.float64), self.n_components if g.any() else 0
+        self.of_bath = self._doubles(len(group), d)
         self.members = machine.upload("tables", np.array(group), np.int32)
         self.slots_of = machine.upload("tables", pieces.slots_of, np.int32)
         if not self.is_even:

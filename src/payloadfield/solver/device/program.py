@@ -261,7 +261,7 @@ class StepProgram:
         if not a.is_finite:
             return
         self._solver.bath_dot(field, x, row, a.dot)
-        residual = self._residual(group)
+        residual = self._residual(group) if a.is_answered(field) else a.no_residual[1]
         sizes = residual.shape[1], a.n_fields, field, a.n_small, a.bath_jacobian.shape[1]
         given = a.sg, a.volume, a.conductance_sum, a.pair_row, a.bath_jacobian, a.bath_rhs, a.dot
         border = a.border_dot[field], a.border_residual[field], a.inner[group][k]
@@ -271,10 +271,13 @@ class StepProgram:
     def _solve_shifts(self, stage: int, group: tuple[int, ...]) -> None:
         a = self.a
         own, bath_pairs = a.pockets[group], a.bath_jacobian.shape[1]
-        sizes = own.n_components, len(group), own.n_slots, a.n_fields, a.n_small, bath_pairs, int(a.is_finite)
-        system = own.members, own.slots_of, own.inverse, own.residual, own.g
-        bath = a.sg, a.volume, a.conductance_sum, a.pair_row, a.bath_jacobian, a.bath_rhs, a.inner[group]
-        self.do("solve_shifts", *sizes, *system, *bath, a.small_terms[stage], own.shift)
+        sizes = own.n_components, len(group), own.n_slots
+        system = own.slots_of, own.inverse, own.residual, own.g
+        if a.is_finite:
+            given = own.n_tied, *sizes, a.n_fields, a.n_small, bath_pairs, own.members
+            bath = a.sg, a.volume, a.conductance_sum, a.pair_row, a.bath_jacobian, a.bath_rhs, a.inner[group]
+            self.do("solve_bath", *given, *system, *bath, a.small_terms[stage], own.of_bath)
+        self.do("solve_shifts", *sizes, *system, own.of_bath, own.shift)
         if not own.is_even:
             own.spread(self.do)
 

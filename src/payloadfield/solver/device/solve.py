@@ -31,6 +31,9 @@ class FieldSolver:
     def pocket_sums(self, field: int, values: Any, out: Any) -> None:
         """Sums of values (D, n) over the pockets of a field, (D, P)."""
         a, t = self.a, self.a.tables(field)
+        if t.is_single:
+            self.do("single_sums", a.n, t.pocket, values, out)
+            return
         partial = a.partial(a.n_designs, t.n_chunks)
         self.do("pocket_sums", t.n_chunks, a.n, t.n_pockets, t.chunk_start, t.order, values, partial)
         self.do("segment_sums", t.n_pockets, t.n_chunks, t.pocket_start, partial, out)
