@@ -100,6 +100,11 @@ def test_a_new_warhead_does_not_notice_the_mutation_and_needs_the_antigen(cases)
         lost["clone A", "fraction_killed"] > 50 * lost["clone B", "fraction_killed"]
     )  # the clone without antigen lives
     assert cases[SENSITIVE, DEGRADER]["clone B", "fraction_killed"] > 0.5  # with it, it does not
+    # Without antigen it is as good as a payload that stays where it is released, and both spare the clone without.
+    assert killed(cases, LOST, DEGRADER) == pytest.approx(killed(cases, LOST, "non-cleavable"), rel=0.1)
+    assert max(killed(cases, LOST, design) for design in (GGFG, "high-permeability payload")) < 0.1 * killed(
+        cases, LOST, DEGRADER
+    )
 
 
 def test_mutated_top1_is_no_matter_to_a_payload_with_another_target_and_the_study_says_so(studies):
