@@ -275,6 +275,48 @@ def test_a_bad_override_is_refused(tmp_path: Path, override: str, words: str) ->
     assert words in refusal(tmp_path, GOOD, override)
 
 
+TWICE = ("cell_types.SK-BR-3.receptors=1e5", "cell_types.SK-BR-3.antigens.HER2.receptors=5e5")
+BOUND = ("agents.T-DXd.antibody.k_on=1e-4 / nM / s", "agents.T-DXd.antibody.KD=0.3 nM")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (TWICE, ("cell_types.SK-BR-3.receptors: says '100000.0'", "antigens.HER2.receptors says '500000.0'")),
+        (("parameters.receptors=1e5", TWICE[1]), ("parameters.receptors: says", f"{TWICE[1].partition('=')[0]} says")),
+        (("solver.rtol=1e-3", "solver.rtol=1e-2"), ("--set solver.rtol=1e-3 gives another value",)),
+        (("cells.0.count=4", "cells[0].count=5"), ("--set cells.0.count=4 gives another value",)),
+        ((*BOUND, "agents.T-DXd.antibody.k_off=1 / s"), ("antibody.k_off: got", "k_on KD = 3e-05 1/s", "1e+04 nM")),
+    ],
+)
+def test_overrides_that_contradict_one_another_are_refused(tmp_path: Path, overrides: Any, words: Any) -> None:
+    message = refusal(tmp_path, GOOD, *overrides)
+    assert all(each in message for each in words) and "\n" not in message
+
+
+def test_the_same_said_twice_is_taken_and_what_is_set_later_goes_before_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(GOOD)
+    assert load_study(path, [TWICE[0].replace("1e5", "500e3"), TWICE[1], "seed=1", "seed=1"]).seed == 1
+    load_study(path, [*BOUND, "agents.T-DXd.antibody.k_off=3e-5 / s"])
+    path.write_text(f"{GOOD}[cell_types.SK-BR-3]\nreceptors = 1e5\n")
+    row = load_study(path).mechanism.cell_parameters.index("receptors")
+    assert (load_study(path).cell_parameters[row] == 1e5).all()
+    assert (load_study(path, TWICE[1:]).cell_parameters[row] == 5e5).all()
+    path.write_text(f"{GOOD}[cell_types.SK-BR-3]\nreceptors = 1e5\nantigens.HER2.receptors = 5e5\n")
+    with pytest.raises(StudyError, match="so both set the same value"):
+        load_study(path)
+
+
+@pytest.mark.parametrize("entry", ["fates.nosuch.death.lag=1 h", "secreted.ROS.k_loss=1 / h"])
+def test_entries_that_nothing_uses_are_warned_of(tmp_path: Path, entry: str) -> None:
+    path, name = tmp_path / "study.toml", ".".join(entry.split(".")[:2])
+    path.write_text(GOOD)
+    assert f"{name}: nothing in the study uses it, so it has no effect" in load_study(path, [entry]).warnings
+    used = load_study(path, ["modules.fate=true", "modules.ros=true", "secreted.ROS.k_loss=1 / h"]).warnings
+    assert not any("nothing in the study uses it" in warning for warning in used)
+
+
 def test_files_that_are_no_studies_are_refused(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="there is no such file"):
         load_study(tmp_path / "missing.toml")

@@ -27,7 +27,7 @@ from payloadfield.study.prune import prune
 from payloadfield.study.reading import StudyText, is_file, read_study
 from payloadfield.study.resistance import KEY as RESISTANCE
 from payloadfield.study.resistance import payload_factors, refuse_unread_factors
-from payloadfield.study.resolve_agent import find_agent
+from payloadfield.study.resolve_agent import find_agent, refuse_other_k_off
 from payloadfield.study.resolve_cells import CellResolver, cell_parameters, cell_values
 from payloadfield.study.resolve_curves import CurveReader
 from payloadfield.study.resolve_fates import check_fates
@@ -187,6 +187,7 @@ class _Loading:
         protease = merger.merge_single("protease", "protease", DEFAULT_PROTEASE, table.protease)
         slots = find_slots(table, mechanism, merger)
         agent = find_agent(table, merger)
+        refuse_other_k_off(agent, mechanism, self.problems)
         merger.payload_target = agent.labels.get("payload.target_protein") if agent else None
         self.lookup = Lookup(merger, agent, protease, given, slots, scale_parameters(mechanism))
         self.dosing = Dosing(mechanism, self.lookup.agent, merger, slots)
@@ -317,7 +318,7 @@ class _Loading:
 
     def _warnings(self, numbers: _Numbers, space: _Space) -> Iterator[str]:
         yield from dict.fromkeys((*self.merger.warnings, *self.lookup.warnings))
-        yield from unused_choices(self.table, self.mechanism)
+        yield from unused_choices(self.table, self.mechanism, self.lookup.slots, self.merger.library)
         modules = find_modules(self.mechanism_name)
         yield from unread_values(self.lookup.slots, self.lookup.agent, self.mechanism, modules)
         yield from space.geometry.warnings

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from payloadfield.errors import UnitsError
-from payloadfield.library import Quantity, limits_of
+from payloadfield.library import Quantity, limits_of, unit_of
 from payloadfield.mechanism import Mechanism, Parameter
 from payloadfield.study import free_payload
 from payloadfield.study.free_payload import is_free_payload
@@ -26,6 +26,8 @@ _OF_AGENT = (f"{AGENT}.", f"{CELL_TYPE}.receptors", f"{CELL_TYPE}.trafficking.")
 
 #: Grade of a parameter that only scales the error norm, and so is no input of the model.
 SCALE = "scale"
+
+_LAST_WORD = ("library", "study", "--set", "design")
 
 # Ten times a gas, a hundred times the collisions of small molecules in water, a molecular vibration.
 _LARGEST = {dimension("um^2/s"): 1e8, dimension("1/nM/s"): 1e3, dimension("1/s"): 1e13}
@@ -84,8 +86,9 @@ class Lookup:
         root, _, path = (parameter.source or "").partition(".")
         entry = {AGENT: self.agent, PROTEASE: self.protease, CELL_TYPE: cell_type, **self.slots}.get(root)
         if parameter.name in self.given:
-            if entry is not None and path in entry.leaves:
-                self._refuse_contradiction(parameter, entry.key(path), entry.leaves[path])
+            for place in (path, f"antigens.{self.antigen}.{path}"):
+                if entry is not None and place in entry.leaves:
+                    self._refuse_contradiction(parameter, entry.key(place), entry.leaves[place])
             return f"{PARAMETERS}.{parameter.name}", self.given[parameter.name]
         if root == CELL_TYPE and cell_type is not None:
             found = self._of_cell_type(cell_type, path)
@@ -114,11 +117,18 @@ class Lookup:
             self.merger.problems.add(other, f"{said}; both set the same parameter: keep one of them")
 
     def _of_cell_type(self, cell_type: Merged, path: str) -> Leaf | None:
-        """A value of a cell type; what concerns its receptor is that of the agent's antigen."""
-        if path in cell_type.leaves:
-            return cell_type.leaves[path]
+        """A value of a cell type; what concerns its receptor is that of the agent's antigen.
+
+        Said of both, --set and designs go before the study, and the study before the library.
+        """
         antigen = self.antigen
         leaf = cell_type.leaves.get(f"antigens.{antigen}.{path}")
+        direct = cell_type.leaves.get(path)
+        if direct is not None:
+            if leaf is None or _rank(leaf) < _rank(direct):
+                return direct
+            if _rank(leaf) == _rank(direct):
+                return self._same(cell_type, path, direct, leaf)
         if leaf is None and antigen is not None and self.merger.library.has(antigen, "antigen"):
             quantity = self.merger.library.find(antigen, "antigen").values.get(path)
             leaf = Leaf(quantity, "library") if quantity else None
@@ -127,6 +137,16 @@ class Lookup:
         if leaf is not None:
             cell_type.leaves[path] = leaf
         return leaf or (free_payload.of_cell(path) if is_free_payload(self.agent) else None)
+
+    def _same(self, cell_type: Merged, path: str, direct: Leaf, leaf: Leaf) -> Leaf:
+        """A value that is said twice of a cell type, as its own and for the antigen; two that differ are a slip."""
+        key, other = cell_type.key(path), cell_type.key(f"antigens.{self.antigen}.{path}")
+        unit, problems = unit_of(CELL_TYPE, path), self.merger.problems
+        is_other = unit is not None and direct.value_in(unit, key) != leaf.value_in(unit, other)
+        if is_other and _rank(leaf) > 0 and key not in problems.keys:
+            said = f"says {direct.quantity.text!r}, {other} says {leaf.quantity.text!r}"
+            problems.add(key, f"{said}; the agent binds {self.antigen}, so both set the same value: keep one of them")
+        return direct
 
     def _take(self, parameter: Parameter, key: str, leaf: Leaf | None) -> float:
         problems = self.merger.problems
@@ -225,6 +245,11 @@ def read_given(
         if leaf is not None:
             found[name] = leaf
     return found
+
+
+def _rank(leaf: Leaf) -> int:
+    """Who has the last word: a design, then --set, then the study, then what it takes from elsewhere."""
+    return _LAST_WORD.index(leaf.origin) if leaf.origin in _LAST_WORD else 0
 
 
 def _largest(unit: str) -> float:

@@ -25,15 +25,20 @@ def apply_overrides(raw: dict[str, Any], overrides: Sequence[str], library: Libr
     """Write each `key=value` into the tables in place; the paths that were set.
 
     overrides: texts such as "agents.T-DXd.linker.kcat_over_km=1e5 / M / s".  A value is TOML, or else plain text.
-    Raises StudyError for a text without "=" and for a path through something that is no table.
+    Raises StudyError for a text without "=", for a path through something that is no table, and for two values of one.
     """
-    paths = []
+    paths: list[Path] = []
+    said: dict[tuple[str, ...], tuple[str, Any]] = {}
     for text in overrides:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
             raise StudyError(f"--set {text}: key=value is needed, such as solver.rtol=1e-3")
         path = split_path(key.strip(), raw, library)
-        _write(raw, path, _value(value.strip()), f"--set {text}")
+        new = _value(value.strip())
+        before, known = said.setdefault(tuple(map(str, path)), (text, new))
+        if known != new:
+            raise StudyError(f"--set {text}: --set {before} gives another value for the same key; keep one of them")
+        _write(raw, path, new, f"--set {text}")
         paths.append(path)
     return frozenset(paths)
 

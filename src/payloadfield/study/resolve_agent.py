@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from payloadfield.mechanism import Mechanism
 from payloadfield.study.merge import Merger
 from payloadfield.study.merged import Merged
-from payloadfield.study.problems import did_you_mean
+from payloadfield.study.problems import Problems, did_you_mean
 from payloadfield.study.schema import StudyTable
+
+_ROUNDING = 0.01  # of published constants
 
 
 def find_agent(table: StudyTable, merger: Merger) -> Merged | None:
@@ -37,6 +40,22 @@ def find_agent(table: StudyTable, merger: Merger) -> Merged | None:
     if not distinct:
         return next(iter(merged.values())) if len(merged) == 1 else None
     return merged[distinct[0]] if distinct[0] in merged else merger.merge("conjugate", "agents", distinct[0], {})
+
+
+def refuse_other_k_off(agent: Merged | None, mechanism: Mechanism, problems: Problems) -> None:
+    """Note a problem for a k_off that a study gives beside k_on and KD, and that is not their product."""
+    paths = {"antibody.k_off": "1/s", "antibody.k_on": "1/nM/s", "antibody.KD": "nM"}
+    is_read = any(parameter.source == "agent.antibody.k_off" for parameter in mechanism.parameters)
+    if agent is None or is_read or not all(path in agent.leaves for path in paths):
+        return
+    key = agent.key("antibody.k_off")
+    if agent.leaves["antibody.k_off"].origin not in ("study", "--set", "design"):
+        return
+    k_off, k_on, K_D = (agent.leaves[path].value_in(unit, key) for path, unit in paths.items())
+    if abs(k_off - k_on * K_D) > _ROUNDING * k_on * K_D:
+        hint = f"KD = k_off / k_on = {k_off / k_on:.4g} nM" if k_on > 0 else "KD and k_on"
+        given = agent.leaves["antibody.k_off"].quantity.text
+        problems.add(key, f"got {given!r}, but k_on KD = {k_on * K_D:.4g} 1/s; leave k_off out and set {hint}")
 
 
 def _payload_alone(names: list[str], merger: Merger) -> Merged | None:

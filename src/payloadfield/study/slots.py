@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from payloadfield.library import Library
 from payloadfield.mechanism import Mechanism
 from payloadfield.mechanism.modules import Module
 from payloadfield.study.merge import Merger
@@ -108,9 +109,21 @@ def _check_unused(table: StudyTable, found: Mapping[str, Merged], merger: Merger
                 merger.merge(slot.kind, slot.table, name, tables)
 
 
-def unused_choices(table: StudyTable, mechanism: Mechanism) -> Iterable[str]:
-    """Sentences on slots that a study fills and nothing reads."""
+def unused_choices(
+    table: StudyTable, mechanism: Mechanism, found: Mapping[str, Merged], library: Library
+) -> Iterable[str]:
+    """Sentences on slots that a study fills and nothing reads, and on entries of them that fill none.
+
+    found: what fills each slot.
+    """
     wanted = read_by(mechanism)
+    used = {(merged.table, merged.name) for merged in found.values()}
+    for slot in {slot.table: slot for slot in SLOTS.values() if slot.kind != "material"}.values():
+        for name in getattr(table, slot.table):
+            known = library.find(name, slot.kind).name if library.has(name, slot.kind) else name
+            bases = {own.get("based_on") for own in getattr(table, slot.table).values()}
+            if (slot.table, known) not in used and not bases & {name, known}:
+                yield f"{slot.table}.{name}: nothing in the study uses it, so it has no effect"
     for slot in SLOTS.values():
         if getattr(table, slot.name) is not None and slot.name not in wanted:
             yield f"{slot.name}: no module of the mechanism that is on reads it"
