@@ -110,7 +110,7 @@ sanitize-gpu:
 	    $(PYTHON_GPU) -m pytest -o addopts="-ra --import-mode=importlib" $(SANITIZED) -x $(PYTEST_ARGS)
 
 bench-gpu:
-	$(GPU_ENV) $(PYTHON_GPU) -m payloadfield bench --backend cupy --sizes $(GPU_SIZES) -o benchmarks/results/$$(date +%F)-gpu.json
+	$(GPU_ENV) $(PYTHON_GPU) -m benchmarks.gpu --sizes $(GPU_SIZES) -o benchmarks/results/$$(date +%F)-gpu.json
 
 # Pure Python wheels that a bare machine lacks, unpacked where test-gpu and bench-gpu find them; for machines without a network.
 gpu-wheels:
