@@ -65,6 +65,14 @@ def test_a_dose_factor_multiplies_the_doses_of_a_schedule_that_a_design_sets_in_
     assert [doses(case) for case in cases] == [[], [], [2.0], [20.0]]
 
 
+def test_a_dose_factor_multiplies_the_dose_that_a_design_gives_in_place_of_the_studys_and_nothing_else():
+    other = {"name": "other", "set": {"schedule[0].dose": {"DXd": "20 nM"}}}
+    once = {"schedule": STUDY["schedule"][:1], "agent": "T-DXd", "design": [other], "scenario": []}
+    cases = make_cases(STUDY | once, dose_factors=[0.1, 10.0])
+    amounts = [{name: amount for name, amount in case.study.schedule[0].dose.items() if amount} for case in cases]
+    assert [list(given.values()) for given in amounts] == [[pytest.approx(amount)] for amount in (2, 20, 200)]
+
+
 @pytest.mark.parametrize("factor", [0.0, -1.0, np.inf, np.nan])
 def test_a_dose_factor_that_is_none_is_refused(factor):
     with pytest.raises(StudyError, match="factors above 0 are needed"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,10 +93,15 @@ def _changes(
     factor: float,
 ) -> dict[str, Any]:
     """What a case sets: the scenario's values, then the design's, then the doses of whichever was set last."""
-    changes = {**variants["scenario"][scenario], **variants["design"][design]}
+    # Copies: what one case sets inside a table that a design gives must not reach the others.
+    changes = deepcopy({**variants["scenario"][scenario], **variants["design"][design]})
     if factor != 1.0:
-        set_already = {key.replace('"', ""): value for key, value in changes.items()}
-        for key, amount in _doses(set_already.get("schedule", schedule)).items():
+        set_already = {key.replace('"', ""): value for key, value in deepcopy(changes).items()}
+        rows = [
+            {**row, "dose": set_already.get(f"schedule[{index}].dose", row.get("dose", {}))}
+            for index, row in enumerate(set_already.get("schedule", schedule))
+        ]
+        for key, amount in _doses(rows).items():
             changes[key] = _scaled(set_already.get(key.replace('"', ""), amount), factor, key)
     return changes
 
