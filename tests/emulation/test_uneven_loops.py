@@ -6,7 +6,9 @@ Rings of fields: each turns into the next, in voxels and bath; cells take up the
 import tempfile
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from tests.emulation.test_plan_kernels import cut_small
 from tests.emulation.test_whole_runs import TOLERANCE, compare, fixed, largest_defect, make_machine  # noqa: F401
 from tests.footprints import draw_footprints
 
+from payloadfield.backends.cuda.tables import make_pocket_chunks
 from payloadfield.errors import BackendError
 from payloadfield.mechanism import load_mechanism
 from payloadfield.solver.device import engine, pockets
@@ -238,6 +241,17 @@ def test_pieces_cover_every_pocket_once(name):
         assert (np.bincount(pocket)[pocket[~shared]] == 1).all()
         assert ((slot[shared] >= pieces.slots_of[k]) & (slot[shared] < pieces.slots_of[k + 1])).all()
     assert (np.diff(pieces.first_piece) > 0).all()
+
+
+@pytest.mark.parametrize(("n_pockets", "n", "size"), [(1, 50, 8), (7, 1000, 16), (40, 40, 4096), (5, 13, 3)])
+def test_chunks_begin_anew_with_every_pocket(n_pockets, n, size):
+    more = np.random.default_rng(n).integers(0, n_pockets, n - n_pockets)
+    pocket = np.concatenate([np.arange(n_pockets), more]).astype(np.int32)
+    found = make_pocket_chunks(SimpleNamespace(pocket=pocket, n_pockets=n_pockets), size)
+    first = np.concatenate([[0], np.cumsum(np.bincount(pocket))])
+    starts = [range(*map(int, pair), size) for pair in pairwise(first)]
+    assert [*found.chunk_start] == [*(start for each in starts for start in each), n]
+    assert [*np.diff(found.pocket_start)] == [len(each) for each in starts]
 
 
 # --- whole runs ------------------------------------------------------------------------------------------
