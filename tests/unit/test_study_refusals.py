@@ -317,6 +317,20 @@ def test_entries_that_nothing_uses_are_warned_of(tmp_path: Path, entry: str) -> 
     assert not any("nothing in the study uses it" in warning for warning in used)
 
 
+def test_an_antibody_alone_is_refused_as_one_and_dosed_beside_an_agent_that_has_it(tmp_path: Path) -> None:
+    text = GOOD.replace('"T-DXd"', '"trastuzumab"')
+    message = refusal(tmp_path, text)
+    assert "dose.trastuzumab: trastuzumab is an antibody without a payload" in message and "T-DXd" in message
+    assert load_study(tmp_path / "study.toml", ["agent=T-DXd"]).cells.n_cells == 3
+
+
+def test_a_misspelt_agent_is_told_of_the_nearest_name_and_a_problem_is_told_once(tmp_path: Path) -> None:
+    assert refusal(tmp_path, GOOD, "agents.TDXD.DAR=4").count("did you mean 'T-DXd'?") == 3
+    assert "did you mean" not in refusal(tmp_path, GOOD, "agents.quite_new.DAR=4")
+    message = refusal(tmp_path, GOOD, "materials.PCL.sorption.partition=-1")
+    assert message.count("materials.PCL.sorption.partition") == 1 and "\n" not in message
+
+
 def test_files_that_are_no_studies_are_refused(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="there is no such file"):
         load_study(tmp_path / "missing.toml")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from payloadfield.library import UNITS, Entry, Library, limits_of, unit_of
@@ -73,8 +74,10 @@ class Merger:
         lacking = [role for role in PARTS if role not in merged.parts]
         if lacking and lacking != ["antibody", "linker"]:
             whole = "an agent is antibody, linker, payload and DAR, or a payload alone"
+            near = get_close_matches(merged.name, self.library.names("conjugate"), n=1)
+            hint = f"; did you mean {near[0]!r}?" if near and near[0] != merged.name else ""
             for role in lacking:
-                self.problems.add(merged.key(role), f"is missing: {whole}")
+                self.problems.add(merged.key(role), f"is missing: {whole}{hint}")
             return False
         if not lacking and "DAR" not in merged.leaves:
             self.problems.add(merged.key("DAR"), "is missing: how many payloads an antibody carries, such as 8")

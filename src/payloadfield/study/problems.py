@@ -18,9 +18,11 @@ class Problems:
         self._found: list[str] = []
 
     def add(self, key: str, message: str) -> None:
-        """Note what is wrong with a key."""
+        """Note what is wrong with a key; the same said again, of an entry that is read in two places, is left out."""
         self.keys.append(key)
-        self._found.append(f"{self.at(key)}: {message}")
+        said = f"{self.at(key)}: {message}"
+        if said not in self._found:
+            self._found.append(said)
 
     def at(self, key: str) -> str:
         """File and key, as messages begin."""

@@ -77,6 +77,9 @@ class Dosing:
         carried = f"this study is about {self.agent.name}; " if self.agent else ""
         if any(self.merger.library.has(name, kind) for kind in ("antibody", "payload")) and self.agent:
             return f"{name} is no part of {self.agent.name}; dose one of: {', '.join(sorted(known))}"
+        if self.merger.library.has(name, "antibody"):
+            part = f"{name} is an antibody without a payload, dosed as the antibody of an agent"
+            return f'{part}; name that agent, such as agent = "T-DXd", beside the dose'
         nearest = self.merger.library.names(_CONJUGATE) if self.agent is None else ()
         return f"unknown agent; {carried}{did_you_mean(name, (*sorted(known), *nearest))}"
 
