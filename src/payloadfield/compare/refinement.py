@@ -54,13 +54,18 @@ def check_refinement(
             continue
         tell(f"refinement: {case.name}")
         base = case.study
-        finer = _solve(study, case, [*overrides, f"solver.rtol={base.solver.rtol * FINER!r}"], backend)
+        finer = _solve(study, case, _instead(overrides, "solver.rtol", f"{base.solver.rtol * FINER!r}"), backend)
         voxel = base.geometry.grid.spacing * COARSER
-        coarser = _solve(study, case, [*overrides, f"grid.voxel={voxel!r} um"], backend)
+        coarser = _solve(study, case, _instead(overrides, "grid.voxel", f"{voxel!r} um"), backend)
         for key, value in wanted.items():
             others = (as_mapping(finer).get(key, math.nan), as_mapping(coarser).get(key, math.nan))
             rows.append((case.scenario, case.design, *key, value, *others))
     layout.write_rows(folder / layout.REFINEMENT, _HEADER, rows)
+
+
+def _instead(overrides: Sequence[str], key: str, value: str) -> list[str]:
+    """The overrides with another value of a key, which has one."""
+    return [*(each for each in overrides if each.partition("=")[0].strip() != key), f"{key}={value}"]
 
 
 def _known(folder: Path) -> dict[tuple[str, str], dict[tuple[str, str], tuple[float, float, float]]]:
