@@ -210,7 +210,8 @@ def test_hostile_names_stay_text(study, tmp_path):
 def small_runs(study, tmp_path, *overrides):
     made = []
     for index, each in enumerate(overrides):
-        resolved = load_study(study, ["duration=20 min", "output.every=10 min", *each])
+        length = [] if any(item.startswith("duration=") for item in each) else ["duration=20 min"]
+        resolved = load_study(study, [*length, "output.every=10 min", *each])
         made.append(simulate(resolved, tmp_path / f"run-{index}").directory)
     return made
 
