@@ -16,7 +16,7 @@ AVOGADRO = 0.602214076  # [molecules / (nM um^3)]
 OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
              ast.Pow: operator.pow, ast.USub: operator.neg, ast.UAdd: operator.pos}  # fmt: skip
 FUNCTIONS = {"exp": np.exp, "log": np.log, "sqrt": np.sqrt, "min": np.minimum, "max": np.maximum,
-             "hill": lambda x, k, n: x**n / (k**n + x**n)}  # fmt: skip
+             "hill": lambda x, k, n: x**n / (k**n + x**n), "held": lambda x: x}  # fmt: skip
 
 
 def value(text, names):
