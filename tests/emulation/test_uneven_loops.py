@@ -15,7 +15,7 @@ import pytest
 from tests import handmade, scenarios, tolerances
 from tests.emulation.host import close
 from tests.emulation.machine import HostMachine
-from tests.emulation.test_plan_kernels import cut_small
+from tests.emulation.plan_cases import cut_small
 from tests.emulation.test_whole_runs import TOLERANCE, compare, fixed, largest_defect, make_machine  # noqa: F401
 from tests.footprints import draw_footprints
 
